@@ -1,0 +1,1 @@
+"""How much the agent may do without asking: levels, the gate, approvers."""

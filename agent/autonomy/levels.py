@@ -1,0 +1,68 @@
+"""The slider: six levels, eight effects, one table, one pure function.
+
+Threat model: the effects come from a tool that may have been handed anything; a call with no effects at all is
+treated as having every one, so that forgetting to claim fails closed.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Literal, NamedTuple
+
+from tools.protocol import EVERY_EFFECT, Effect, Effects
+
+Verdict = Literal["allow", "ask", "deny"]
+
+
+class Level(IntEnum):
+    """A stop on the slider; a higher one never asks where a lower one does not."""
+
+    PLAN = 0
+    ASK = 1
+    EDIT = 2
+    CONTAINED = 3
+    TRUSTED = 4
+    FULL = 5
+
+    @property
+    def label(self) -> str:
+        """The name used on the command line."""
+        return self.name.lower()
+
+
+DEFAULT_LEVEL = Level.CONTAINED
+
+_READ = frozenset({Effect.READ})
+ALLOWED: dict[Level, Effects] = {
+    Level.PLAN: _READ,
+    Level.ASK: _READ,
+    Level.EDIT: _READ | {Effect.WRITE},
+    Level.CONTAINED: _READ | {Effect.WRITE, Effect.RUN, Effect.HISTORY},
+    Level.TRUSTED: _READ | {Effect.WRITE, Effect.RUN, Effect.HISTORY, Effect.DESTROY},
+    Level.FULL: EVERY_EFFECT,
+}
+"""What each level allows without asking. Network at `trusted` waits for a list of hosts: until then it asks."""
+
+
+class Decision(NamedTuple):
+    """What the table says, and which effects made it say so."""
+
+    verdict: Verdict
+    because: Effects
+
+
+def decide(level: Level, effects: Effects) -> Decision:
+    """What `level` says to a call with `effects`: the strictest verdict any of them gets."""
+    beyond = (effects or EVERY_EFFECT) - ALLOWED[level]
+    if not beyond:
+        return Decision("allow", effects)
+    return Decision("deny" if level is Level.PLAN else "ask", beyond)
+
+
+def parse_level(text: str) -> Level:
+    """A level from its number or name. Raises ValueError with a sentence naming the choices."""
+    for level in Level:
+        if text.strip().lower() in {level.label, str(int(level))}:
+            return level
+    choices = ", ".join(f"{int(level)} {level.label}" for level in Level)
+    raise ValueError(f"no autonomy level {text!r}: choose one of {choices}")

@@ -1,0 +1,1 @@
+"""What the model is shown: prompts and the conversation rebuilt from the journal."""

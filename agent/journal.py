@@ -1,0 +1,293 @@
+"""The journal: the append-only record of a session, one JSON event a line.
+
+Everything else (the conversation, cost, resume, the report of an ending) is a pure function of these events.
+An event is appended and flushed before its effect is acted on, so what a killed session was about to do is
+known. A torn last line is expected and survived; damage anywhere else is an error that names the line.
+
+Threat model: the file holds text of the model and of the agent's commands. It is only ever parsed as JSON into
+the fixed types below. It lies outside the sandbox, readable by its owner only.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from agent.models.protocol import ToolCall, Usage
+from agent.outcomes import Outcome
+
+
+class Event(BaseModel):
+    """Base of all events. `time` is seconds since the epoch; unknown fields of newer versions are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    time: float = Field(default_factory=time.time)
+
+
+class SessionStarted(Event):
+    """The first line: what was asked, of whom, with which limits."""
+
+    type: Literal["session.started"] = "session.started"
+    session: str
+    version: str
+    task: str
+    repository: str
+    options: dict[str, Any]
+
+
+class SessionResumed(Event):
+    """Another process goes on with the session; `saved_workspace` says whether the files came back."""
+
+    type: Literal["session.resumed"] = "session.resumed"
+    version: str
+    options: dict[str, Any]
+    saved_workspace: bool
+
+
+class SandboxOpened(Event):
+    """A sandbox is ready and holds the workspace."""
+
+    type: Literal["sandbox.opened"] = "sandbox.opened"
+    name: str
+    image: str
+    backend: str
+    seconds: float
+
+
+class UserMessage(Event):
+    """Text put into the conversation that is not the model's: the task, steering, a nudge of the harness."""
+
+    type: Literal["message"] = "message"
+    role: Literal["system", "user"]
+    text: str
+    by: Literal["user", "harness"] = "harness"
+
+
+class ModelRequested(Event):
+    """A model turn begins. `fingerprints` are those of the messages new since the last request."""
+
+    type: Literal["model.requested"] = "model.requested"
+    model: str
+    messages: int
+    fingerprints: tuple[str, ...]
+    tools: str
+    temperature: float | None = None
+    purpose: str = "turn"
+
+
+class ModelReplied(Event):
+    """A whole reply arrived. Recording and replaying sessions needs no more than this and the request."""
+
+    type: Literal["model.replied"] = "model.replied"
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    usage: Usage = Usage()
+    finish: str = "stop"
+    model: str = ""
+    retries: int = 0
+    estimated: bool = False
+    cost: float | None = None
+    seconds: float = 0.0
+
+
+class GateDecided(Event):
+    """What the gate said to a call, why, who answered, how long that took and what they were shown."""
+
+    type: Literal["gate.decided"] = "gate.decided"
+    call: str
+    tool: str
+    effects: tuple[str, ...]
+    level: int
+    verdict: Literal["allow", "deny"]
+    cause: str
+    by: str
+    seconds: float = 0.0
+    shown: str = ""
+    reason: str = ""
+    edited_arguments: str | None = None
+
+
+class LevelChanged(Event):
+    """The slider moved."""
+
+    type: Literal["level.changed"] = "level.changed"
+    before: int
+    after: int
+
+
+class CallStarted(Event):
+    """An allowed call is about to run, with these arguments (a person may have edited them)."""
+
+    type: Literal["call.started"] = "call.started"
+    call: str
+    tool: str
+    arguments: str
+
+
+class CallFinished(Event):
+    """The result of a call, as the model sees it. Errors of arguments have no CallStarted before them."""
+
+    type: Literal["call.finished"] = "call.finished"
+    call: str
+    tool: str
+    ok: bool
+    text: str
+    facts: dict[str, Any] = {}
+    seconds: float | None = None
+    submitted: bool = False
+
+
+class AttemptMade(Event):
+    """A proposal of the repair strategy: which file, the new text's hash, and whether the checks passed."""
+
+    type: Literal["repair.attempted"] = "repair.attempted"
+    number: int
+    path: str
+    target: str
+    temperature: float
+    problem: str = ""
+    passed: bool = False
+
+
+class CheckRun(Event):
+    """The verify command ran: inside the working sandbox, or (`fresh`) in a new one on the exact patch."""
+
+    type: Literal["check.run"] = "check.run"
+    command: str
+    exit_code: int | None
+    ending: str
+    passed: bool
+    output: str
+    seconds: float
+    fresh: bool = False
+
+
+class PatchTaken(Event):
+    """The difference between what was handed in and what the engine handed out."""
+
+    type: Literal["patch.taken"] = "patch.taken"
+    files: int
+    added: int
+    removed: int
+    flagged: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+class Delivered(Event):
+    """The patch is on a branch of the user's repository."""
+
+    type: Literal["delivered"] = "delivered"
+    branch: str
+    commit: str
+
+
+class SessionEnded(Event):
+    """How it ended; `resumable` says whether `bridle resume` can go on."""
+
+    type: Literal["session.ended"] = "session.ended"
+    outcome: Outcome
+    detail: str
+    resumable: bool
+
+
+AnyEvent = Annotated[
+    SessionStarted
+    | SessionResumed
+    | SandboxOpened
+    | UserMessage
+    | ModelRequested
+    | ModelReplied
+    | GateDecided
+    | LevelChanged
+    | CallStarted
+    | CallFinished
+    | AttemptMade
+    | CheckRun
+    | PatchTaken
+    | Delivered
+    | SessionEnded,
+    Field(discriminator="type"),
+]
+_EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+
+
+class JournalDamaged(Exception):
+    """A line that is not the last cannot be read; the message names file and line."""
+
+
+class Journal:
+    """Appends events to a file and keeps them in memory, in order."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path`, reading what is there. A torn last line is cut off before anything is added."""
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.events: list[AnyEvent] = []
+        whole = 0
+        if path.exists():
+            self.events, whole = _read(path)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        os.ftruncate(descriptor, whole)
+        os.lseek(descriptor, 0, os.SEEK_END)
+        self._file = os.fdopen(descriptor, "ab", buffering=0)
+
+    def append(self, event: AnyEvent, *, durable: bool = False) -> None:
+        """Add one event; it has left this process when this returns (`durable`: it is on the disk)."""
+        self._file.write(event.model_dump_json(exclude_defaults=False, exclude_none=True).encode() + b"\n")
+        if durable:
+            os.fsync(self._file.fileno())
+        self.events.append(event)
+
+    def close(self) -> None:
+        """Close the file; safe to repeat."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_events(path: Path) -> list[AnyEvent]:
+    """All whole events of a journal. Raises JournalDamaged, FileNotFoundError."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[list[AnyEvent], int]:
+    """The events and the length in bytes of the part that is whole."""
+    data = path.read_bytes()
+    events: list[AnyEvent] = []
+    whole = 0
+    for number, line in _lines(data):
+        torn = not line.endswith(b"\n")
+        try:
+            event = _EVENT.validate_json(line)
+        except ValidationError as error:
+            if torn or whole + len(line) == len(data):
+                break
+            raise JournalDamaged(
+                f"{path}, line {number}, is not an event: {error.errors()[0]['msg']}"
+            ) from error
+        if torn:
+            break
+        events.append(event)
+        whole += len(line)
+    return events, whole
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    start, number = 0, 1
+    while start < len(data):
+        end = data.find(b"\n", start) + 1 or len(data)
+        yield number, data[start:end]
+        start, number = end, number + 1

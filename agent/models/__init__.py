@@ -1,0 +1,1 @@
+"""The model: clients, profiles, prices, the embedded default."""

@@ -1,0 +1,1 @@
+"""Ways of working: the open-ended loop is agent/loop.py; the others are here."""

@@ -1,0 +1,1 @@
+"""Where calls run: one protocol, several backends, one conformance suite for all."""

@@ -1,0 +1,225 @@
+"""What a sandbox is: run a command, read and write files, take the workspace in and out, close.
+
+Threat model: everything inside a sandbox belongs to the agent. Whatever comes back (output, file contents,
+names, sizes, tar streams) is untrusted input to the host: bounded, parsed into the fixed types below and never
+used as a class, a host path or a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+WORKSPACE = "/workspace"
+"""Where the copy of the user's repository lies in every sandbox."""
+
+SPILL_DIR = "/tmp/.bridle/output"  # noqa: S108 -- a path inside the sandbox, not on the host
+"""Where the full text of long outputs is kept, inside, for the model to search."""
+
+
+class SandboxError(Exception):
+    """Something about the sandbox went wrong; the message is one sentence fit for the user."""
+
+
+class SandboxUnavailable(SandboxError):
+    """No sandbox could be had: no engine, no such image, no room. The message names the way out."""
+
+
+class SandboxLost(SandboxError):
+    """The sandbox is gone (killed, removed, its runner dead). No call on it will succeed again.
+
+    A call that was under way when it broke may or may not have happened; it is never repeated.
+    """
+
+
+FileProblem = Literal[
+    "not_found",
+    "is_directory",
+    "not_a_file",
+    "permission",
+    "too_large",
+    "changed",
+    "exists",
+    "no_space",
+    "bad_path",
+    "other",
+]
+
+
+class FileError(SandboxError):
+    """A file operation failed inside the sandbox; the sandbox itself is well."""
+
+    def __init__(self, problem: FileProblem, path: str, detail: str = "") -> None:
+        self.problem: FileProblem = problem
+        self.path = path
+        super().__init__(f"{path}: {detail or problem.replace('_', ' ')}")
+
+
+Ending = Literal["exited", "timeout", "out_of_memory"]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Bounded output of a command: standard output and error in the order they were written.
+
+    `head` and `tail` are bytes as they came; `dropped` bytes between them were left out. When anything was
+    dropped, the text (up to the spill limit) is in `spill`, a path inside the sandbox.
+    """
+
+    head: bytes
+    tail: bytes = b""
+    dropped: int = 0
+    spill: str | None = None
+
+    @property
+    def total(self) -> int:
+        """Bytes the command wrote."""
+        return len(self.head) + self.dropped + len(self.tail)
+
+    def text(self) -> str:
+        """The output as text for a reader, saying in place how much is missing and where it is."""
+        head = self.head.decode("utf-8", "replace")
+        if not self.dropped:
+            return head + self.tail.decode("utf-8", "replace")
+        where = f"; full output in {self.spill}" if self.spill else ""
+        tail = self.tail.decode("utf-8", "replace")
+        return f"{head}\n[... {self.dropped} bytes left out{where} ...]\n{tail}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """How a command ended.
+
+    `exit_code` follows the shell's convention (128+N for signal N); after a timeout it is None. On "timeout"
+    every process the command started is dead already.
+    """
+
+    exit_code: int | None
+    ending: Ending
+    output: Output
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one sandbox may use. A limit set to None does not exist."""
+
+    memory_bytes: int | None = 4 << 30
+    cpus: float | None = 2.0
+    pids: int | None = 512
+    open_files: int | None = 8192
+    file_bytes: int | None = 4 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """What to open. `image` is `host` (the host's toolchain, read-only) or a name the engine knows."""
+
+    run_id: str
+    image: str = "host"
+    limits: Limits = field(default_factory=Limits)
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Sandbox(Protocol):
+    """One open sandbox. Methods may be called concurrently. All paths are POSIX, absolute or below WORKSPACE.
+
+    Every method raises SandboxLost when the sandbox is gone.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the engine calls it, for people."""
+
+    @property
+    def shell(self) -> str:
+        """The best shell inside: `bash` where there is one, else `sh`."""
+
+    async def exec(
+        self,
+        argv: Sequence[str | bytes],
+        *,
+        cwd: str = WORKSPACE,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        timeout: float = 120.0,  # noqa: ASYNC109 -- enforced inside the sandbox, where the processes are
+        max_output: int = 65536,
+        on_output: Callable[[bytes], None] | None = None,
+    ) -> ExecResult:
+        """Run `argv` (no shell) and wait for it. Standard input is `stdin`, then end of file.
+
+        At most `max_output` bytes of output come back (half head, half tail). Processes it leaves in the
+        background live on. Cancelling the awaiting task kills the whole tree inside before CancelledError
+        comes out. A command that cannot be started exits 127 (not found) or 126, with the reason as output;
+        a `cwd` that is no directory raises FileError.
+        """
+
+    async def read(self, path: str, *, max_bytes: int = 10 << 20) -> bytes:
+        """The bytes of a regular file. Raises FileError, `too_large` above `max_bytes`."""
+
+    async def write(
+        self, path: str, data: bytes, *, expect: bytes | None = None, create_only: bool = False
+    ) -> None:
+        """Write a file atomically, making parent folders; an existing file keeps its mode.
+
+        With `expect`, only if the file holds exactly those bytes now, else FileError `changed`.
+        With `create_only`, only if nothing is there, else FileError `exists`. Symlinks are followed as the
+        agent's own processes would; the workspace boundary is the caller's question, not this method's.
+        """
+
+    async def upload(self, archive: Path, target: str = WORKSPACE) -> None:
+        """Unpack a tar archive of the host's making below `target`, owned by the agent's user."""
+
+    def download(self, path: str = WORKSPACE) -> AsyncIterator[bytes]:
+        """The tar stream of `path` as the engine hands it out (names relative to the parent of `path`).
+
+        Works on a stopped sandbox too. Untrusted: the reader bounds and checks everything.
+        """
+
+    async def stop(self) -> None:
+        """End every process; files stay readable through `download`. Calling it twice is harmless."""
+
+    async def close(self) -> None:
+        """Remove it and all it holds. Never raises for a sandbox that is gone already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `bridle doctor`: is `what` in order, and if not, the command or step that mends it."""
+
+    what: str
+    ok: bool
+    detail: str
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """A sandbox that a dead owner left, now gone. `saved` holds its workspace, when someone wanted it."""
+
+    name: str
+    run_id: str
+    saved: Path | None = None
+
+
+class Backend(Protocol):
+    """A way to make sandboxes."""
+
+    @property
+    def name(self) -> str:
+        """The backend's name on the command line."""
+
+    async def open(self, spec: SandboxSpec) -> Sandbox:
+        """A fresh sandbox with an empty workspace. Raises SandboxUnavailable."""
+
+    async def check(self) -> list[Check]:
+        """What is there and what is missing, for `bridle doctor`. Never raises."""
+
+    async def reap(self, save_to: Callable[[str], Path | None] | None = None) -> list[Reaped]:
+        """Remove what owners that no longer live have left behind; a live owner's things are never touched.
+
+        `save_to` maps a run id to the file its workspace tar shall be written to before removal (atomically,
+        flushed to disk), or None to drop it. Raises SandboxUnavailable when there is no engine.
+        """

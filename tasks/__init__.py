@@ -1,0 +1,1 @@
+"""Benchmark tasks: format, runner, grading, failure modes, statistics, reports."""

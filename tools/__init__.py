@@ -1,0 +1,1 @@
+"""What the model can call: one file a tool, each small enough to read at a sitting."""

@@ -1,0 +1,86 @@
+"""What a tool is: a name, an argument model, its effects, a preview for people, and a run.
+
+Threat model: arguments are the model's text and results are the agent's files and output. Effects are what the
+gate decides on, so a tool claims every effect its arguments could have; when it cannot tell, it claims more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from sandboxes.protocol import WORKSPACE, Sandbox
+
+
+class Effect(StrEnum):
+    """What a call can do to the world; see docs/autonomy.md."""
+
+    READ = "read"
+    WRITE = "write"
+    RUN = "run"
+    DESTROY = "destroy"
+    HISTORY = "history"
+    NETWORK = "network"
+    OUTSIDE = "outside"
+    DELIVER = "deliver"
+
+
+Effects = frozenset[Effect]
+EVERY_EFFECT: Effects = frozenset(Effect)
+
+
+class Arguments(BaseModel):
+    """Base of every tool's argument model: unknown fields are refused, and the schema says so."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(slots=True)
+class Workbench:
+    """What tools work on: the sandbox and the little state that lasts from call to call."""
+
+    sandbox: Sandbox
+    cwd: str = WORKSPACE
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a person is shown before deciding: one line, and a unified diff for edits."""
+
+    title: str
+    diff: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What goes back to the model. `ok` is False for errors the model should react to.
+
+    `facts` are machine-readable details for the journal (exit code, path, counts); JSON values only.
+    `submitted` is set by the one tool that says the work is done.
+    """
+
+    text: str
+    ok: bool = True
+    facts: dict[str, Any] = field(default_factory=dict)
+    submitted: bool = False
+
+
+class Tool(Protocol):
+    """One tool. `run` raises SandboxLost when the sandbox is gone; every other failure is a ToolResult."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    arguments: ClassVar[type[Arguments]]
+
+    def effects(self, args: Any, bench: Workbench) -> Effects:
+        """Every effect this call could have. Pure: it asks nothing of the sandbox."""
+
+    async def preview(self, args: Any, bench: Workbench) -> Preview:
+        """What a person should see of this call before it runs. Changes nothing."""
+
+    async def run(self, args: Any, bench: Workbench) -> ToolResult:
+        """Do it."""
