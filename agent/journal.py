@@ -275,9 +275,7 @@ def _read(path: Path) -> tuple[list[AnyEvent], int]:
         except ValidationError as error:
             if torn or whole + len(line) == len(data):
                 break
-            raise JournalDamaged(
-                f"{path}, line {number}, is not an event: {error.errors()[0]['msg']}"
-            ) from error
+            raise JournalDamaged(f"{path}, line {number}, is not an event: {error.errors()[0]['msg']}") from error
         if torn:
             break
         events.append(event)
