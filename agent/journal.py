@@ -2,14 +2,17 @@
 
 Everything else (the conversation, cost, resume, the report of an ending) is a pure function of these events.
 An event is appended and flushed before its effect is acted on, so what a killed session was about to do is
-known. A torn last line is expected and survived; damage anywhere else is an error that names the line.
+known. A torn last line (one without its newline) is expected and survived; damage anywhere else, and a second
+process writing the same journal, is an error that names the file.
 
 Threat model: the file holds text of the model and of the agent's commands. It is only ever parsed as JSON into
-the fixed types below. It lies outside the sandbox, readable by its owner only.
+the fixed types below. It lies outside the sandbox, readable by its owner only. No text, however broken, may
+make an event impossible to write or a written one impossible to read: halves of surrogate pairs are replaced.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -18,15 +21,16 @@ from types import TracebackType
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from agent.models.protocol import ToolCall, Usage
-from agent.outcomes import Outcome
+from agent.outcomes import Outcome, UsageProblem
 
 
 class Event(BaseModel):
     """Base of all events. `time` is seconds since the epoch; unknown fields of newer versions are kept."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", ser_json_inf_nan="strings")
 
     time: float = Field(default_factory=time.time)
 
@@ -55,6 +59,7 @@ class SandboxOpened(Event):
     """A sandbox is ready and holds the workspace."""
 
     type: Literal["sandbox.opened"] = "sandbox.opened"
+    run_id: str
     name: str
     image: str
     backend: str
@@ -98,7 +103,11 @@ class ModelReplied(Event):
 
 
 class GateDecided(Event):
-    """What the gate said to a call, why, who answered, how long that took and what they were shown."""
+    """What the gate said to a call, why, who answered, how long that took and what they were shown.
+
+    `answers` are the kinds of answers that led there, in order (`level`, then `yes`); `seconds` is the time spent
+    waiting for them. `edited_arguments` is the JSON text of what a person made of the call.
+    """
 
     type: Literal["gate.decided"] = "gate.decided"
     call: str
@@ -112,6 +121,7 @@ class GateDecided(Event):
     shown: str = ""
     reason: str = ""
     edited_arguments: str | None = None
+    answers: tuple[str, ...] = ()
 
 
 class LevelChanged(Event):
@@ -170,9 +180,12 @@ class CheckRun(Event):
 
 
 class PatchTaken(Event):
-    """The difference between what was handed in and what the engine handed out."""
+    """The difference between what was handed in and what the engine handed out, and how the work had ended."""
 
     type: Literal["patch.taken"] = "patch.taken"
+    outcome: Outcome
+    detail: str
+    summary: str = ""
     files: int
     added: int
     removed: int
@@ -223,26 +236,46 @@ class JournalDamaged(Exception):
 
 
 class Journal:
-    """Appends events to a file and keeps them in memory, in order."""
+    """Appends events to a file and keeps them in memory, in order. One process at a time may have it open."""
 
     def __init__(self, path: Path) -> None:
-        """Open `path`, reading what is there. A torn last line is cut off before anything is added."""
+        """Open `path`, reading what is there. A torn last line is cut off before anything is added.
+
+        Raises JournalDamaged; UsageProblem when another process has it open; OSError.
+        """
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.events: list[AnyEvent] = []
-        whole = 0
-        if path.exists():
-            self.events, whole = _read(path)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        os.ftruncate(descriptor, whole)
-        os.lseek(descriptor, 0, os.SEEK_END)
-        self._file = os.fdopen(descriptor, "ab", buffering=0)
+        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb+", buffering=0)
+        try:
+            _lock(self._file.fileno(), path)
+            os.fchmod(self._file.fileno(), 0o600)
+            self.events, self._size = _read(path)
+            os.ftruncate(self._file.fileno(), self._size)
+        except BaseException:
+            self._file.close()
+            raise
 
     def append(self, event: AnyEvent, *, durable: bool = False) -> None:
-        """Add one event; it has left this process when this returns (`durable`: it is on the disk)."""
-        self._file.write(event.model_dump_json(exclude_defaults=False, exclude_none=True).encode() + b"\n")
-        if durable:
-            os.fsync(self._file.fileno())
+        """Add one event; it has left this process when this returns (`durable`: it is on the disk).
+
+        When it cannot be written whole (disk full), nothing of it stays and OSError names the journal.
+        """
+        line, event = _line(event)
+        descriptor = self._file.fileno()
+        try:
+            written = 0
+            while written < len(line):
+                written += os.pwrite(descriptor, line[written:], self._size + written)
+            if durable:
+                os.fsync(descriptor)
+        except BaseException as error:
+            os.ftruncate(descriptor, self._size)
+            if isinstance(error, OSError):
+                raise OSError(
+                    error.errno, f"the journal cannot be written: {error.strerror}", str(self.path)
+                ) from error
+            raise
+        self._size += len(line)
         self.events.append(event)
 
     def close(self) -> None:
@@ -259,26 +292,51 @@ class Journal:
 
 
 def read_events(path: Path) -> list[AnyEvent]:
-    """All whole events of a journal. Raises JournalDamaged, FileNotFoundError."""
+    """All whole events of a journal, which may be in use. Raises JournalDamaged, FileNotFoundError."""
     return _read(path)[0]
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    """Hold the file until it is closed or this process dies, so that two writers cannot interleave."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UsageProblem(
+            f"the journal {path} is in use by another running session: wait for it to end, or end it"
+        ) from error
+
+
+def _line(event: AnyEvent) -> tuple[bytes, AnyEvent]:
+    """The event as one line, and the event as that line will be read."""
+    try:
+        return event.model_dump_json().encode() + b"\n", event
+    except PydanticSerializationError:
+        # A model's JSON or a file's name can hold half a surrogate pair, which UTF-8 cannot.
+        event = _EVENT.validate_python(_without_surrogates(event.model_dump()))
+        return event.model_dump_json().encode() + b"\n", event
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_surrogates(item) for item in value]
+    return value
 
 
 def _read(path: Path) -> tuple[list[AnyEvent], int]:
     """The events and the length in bytes of the part that is whole."""
-    data = path.read_bytes()
     events: list[AnyEvent] = []
     whole = 0
-    for number, line in _lines(data):
-        torn = not line.endswith(b"\n")
-        try:
-            event = _EVENT.validate_json(line)
-        except ValidationError as error:
-            if torn or whole + len(line) == len(data):
-                break
-            raise JournalDamaged(f"{path}, line {number}, is not an event: {error.errors()[0]['msg']}") from error
-        if torn:
+    for number, line in _lines(path.read_bytes()):
+        if not line.endswith(b"\n"):
             break
-        events.append(event)
+        try:
+            events.append(_EVENT.validate_json(line))
+        except ValidationError as error:
+            raise JournalDamaged(f"{path}, line {number}, is not an event: {error.errors()[0]['msg']}") from error
         whole += len(line)
     return events, whole
 
