@@ -2,8 +2,8 @@
 
 Everything else (the conversation, cost, resume, the report of an ending) is a pure function of these events.
 An event is appended and flushed before its effect is acted on, so what a killed session was about to do is
-known. A torn last line (one without its newline) is expected and survived; damage anywhere else, and a second
-process writing the same journal, is an error that names the file.
+known. A torn last line (one without its newline) is expected and survived; damage anywhere else is an error
+that names the line. One process at a time writes a journal: the session folder's lock sees to that.
 
 Threat model: the file holds text of the model and of the agent's commands. It is only ever parsed as JSON into
 the fixed types below. It lies outside the sandbox, readable by its owner only. No text, however broken, may
@@ -12,7 +12,6 @@ make an event impossible to write or a written one impossible to read: halves of
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from agent.models.protocol import ToolCall, Usage
-from agent.outcomes import Outcome, UsageProblem
+from agent.outcomes import Outcome
 
 
 class Event(BaseModel):
@@ -236,18 +235,17 @@ class JournalDamaged(Exception):
 
 
 class Journal:
-    """Appends events to a file and keeps them in memory, in order. One process at a time may have it open."""
+    """Appends events to a file and keeps them in memory, in order."""
 
     def __init__(self, path: Path) -> None:
         """Open `path`, reading what is there. A torn last line is cut off before anything is added.
 
-        Raises JournalDamaged; UsageProblem when another process has it open; OSError.
+        Raises JournalDamaged, OSError.
         """
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb+", buffering=0)
         try:
-            _lock(self._file.fileno(), path)
             os.fchmod(self._file.fileno(), 0o600)
             self.events, self._size = _read(path)
             os.ftruncate(self._file.fileno(), self._size)
@@ -294,16 +292,6 @@ class Journal:
 def read_events(path: Path) -> list[AnyEvent]:
     """All whole events of a journal, which may be in use. Raises JournalDamaged, FileNotFoundError."""
     return _read(path)[0]
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    """Hold the file until it is closed or this process dies, so that two writers cannot interleave."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UsageProblem(
-            f"the journal {path} is in use by another running session: wait for it to end, or end it"
-        ) from error
 
 
 def _line(event: AnyEvent) -> tuple[bytes, AnyEvent]:
