@@ -18,6 +18,9 @@ WORKSPACE = "/workspace"
 SPILL_DIR = "/tmp/.bridle/output"  # noqa: S108 -- a path inside the sandbox, not on the host
 """Where the full text of long outputs is kept, inside, for the model to search."""
 
+AGENT_UID = AGENT_GID = 1000
+"""The user and group that commands run as, and that own the workspace, in every sandbox."""
+
 
 class SandboxError(Exception):
     """Something about the sandbox went wrong; the message is one sentence fit for the user."""
