@@ -104,8 +104,8 @@ class ModelReplied(Event):
 class GateDecided(Event):
     """What the gate said to a call, why, who answered, how long that took and what they were shown.
 
-    `answers` are the kinds of answers that led there, in order (`level`, then `yes`); `seconds` is the time spent
-    waiting for them. `edited_arguments` is the JSON text of what a person made of the call.
+    `answers` are the kinds of answers that led there, in order (`setlevel`, then `yes`); `seconds` is the time
+    spent waiting for them. `edited_arguments` is the JSON text of what a person made of the call.
     """
 
     type: Literal["gate.decided"] = "gate.decided"

@@ -1,0 +1,347 @@
+"""The gate: every call passes it, and nothing runs that neither the level nor a person allowed.
+
+The table decides first (`levels.py`). Where it says ask, an "always" of this session may answer for the person;
+otherwise the approver is asked. Every ruling is journalled before it is returned.
+
+Threat model: call, arguments and effects all stem from the model. The gate asks anew whenever what would run
+could do more than what was shown, judges by the level of the moment of deciding (the slider may have moved while
+a person was thinking), never raises the level by itself, and on any doubt denies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, assert_never
+
+from pydantic import ValidationError
+
+from agent.autonomy.levels import ALLOWED, Level, decide
+from agent.autonomy.remembered import Remembered, Shape, shape_of
+from agent.autonomy.words import cause, in_order, level_words, names
+from agent.journal import AnyEvent, GateDecided, LevelChanged
+from agent.models.protocol import ToolCall
+from sandboxes.protocol import FileError
+from tools.protocol import EVERY_EFFECT, Arguments, Effect, Effects, Preview, Tool, Workbench
+
+MAX_SHOWN = 16_000
+"""Characters of what was shown that go into the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an approver is asked. Everything but `because`, `cause`, `level` and `note` may be the model's text.
+
+    `because` are the effects that made the table ask, `cause` is that in words. `always` says what "always" would
+    remember ("" where it would remember nothing). `note` says why the same call is asked about again.
+    """
+
+    call: ToolCall
+    tool: str
+    arguments: dict[str, Any]
+    effects: Effects
+    because: Effects
+    cause: str
+    level: Level
+    preview: Preview
+    cwd: str
+    always: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Yes:
+    """Run it."""
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """Do not run it; the model reads `reason`. `unattended`: nobody was there to say so."""
+
+    reason: str = ""
+    unattended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Always:
+    """Yes, and to the same shape of call for the rest of this session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Yes, with these arguments instead; asked again if the edited call could do more than what was shown."""
+
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SetLevel:
+    """Move the slider, then judge the call again."""
+
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """End the session; the call does not run."""
+
+
+Answer = Yes | No | Always | Edit | SetLevel | Quit
+
+
+class Approver(Protocol):
+    """Whoever answers what the gate asks."""
+
+    @property
+    def name(self) -> str:
+        """Goes into the journal as the one who answered."""
+
+    async def ask(self, question: Question) -> Answer:
+        """Answer one question. An exception, or a cancellation, leaves the call undecided, so it does not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the gate says. `arguments` are those to run with; `reason` is a sentence for the model."""
+
+    verdict: Literal["allow", "deny"]
+    arguments: dict[str, Any]
+    reason: str = ""
+    quit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A call in the form the gate judges it in; `edited` raises ValueError with a sentence."""
+
+    call: ToolCall
+    tool: str
+    arguments: dict[str, Any]
+    effects: Effects
+    shape: Shape | None
+    cwd: str
+    preview: Callable[[], Awaitable[Preview]]
+    edited: Callable[[dict[str, Any]], _Case]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What the approver has said about a case so far. `approved` are the effects that a yes was given to."""
+
+    approved: Effects | None = None
+    refusal: No | None = None
+    quit: bool = False
+    edited: bool = False
+    note: str = ""
+    shown: str = ""
+    seconds: float = 0.0
+    answers: list[str] = field(default_factory=list)
+
+
+class Gate:
+    """Rules on calls. `asked` and `denied` count; `needed_approval`: something was denied for want of a person."""
+
+    def __init__(self, level: Level, approver: Approver, on_event: Callable[[AnyEvent], None]) -> None:
+        """`on_event` journals; it is called before a ruling is returned or a new level takes effect."""
+        self.asked = 0
+        self.denied = 0
+        self.needed_approval = False
+        self._level = level
+        self._approver = approver
+        self._on_event = on_event
+        self._remembered = Remembered()
+        self._one_at_a_time = asyncio.Lock()
+        self._quit = False
+
+    @property
+    def level(self) -> Level:
+        """Where the slider stands. Setting it is journalled; calls not yet ruled on are judged by the new one."""
+        return self._level
+
+    @level.setter
+    def level(self, level: Level) -> None:
+        if level is not self._level:
+            self._on_event(LevelChanged(before=int(self._level), after=int(level)))
+            self._level = level
+
+    async def review(self, call: ToolCall, tool: Tool, args: Arguments, bench: Workbench) -> Ruling:
+        """Rule on a call with validated arguments, asking the approver where the level says so.
+
+        Raises SandboxLost when the sandbox goes while the preview is made, and whatever the approver raises.
+        """
+        return await self._settle(_tool_case(call, tool, args, bench))
+
+    async def review_delivery(self, summary: Preview) -> Ruling:
+        """Rule on changing the user's repository by what `summary` shows. Never remembered by "always"."""
+        call = ToolCall(id="delivery", name="deliver", arguments="{}")
+
+        async def preview() -> Preview:
+            return summary
+
+        def edited(_: dict[str, Any]) -> _Case:
+            raise ValueError("a delivery cannot be edited: say yes or no to it as it is")
+
+        effects = frozenset({Effect.DELIVER})
+        return await self._settle(_Case(call, call.name, {}, effects, None, "", preview, edited))
+
+    async def _settle(self, case: _Case) -> Ruling:
+        asked = _Asked()
+        if ruling := self._standing(case, asked):
+            return ruling
+        async with self._one_at_a_time:
+            # Judged again first: while this call waited, the slider may have moved, or a call of the same
+            # shape been answered with "always".
+            while not (ruling := self._standing(case, asked)):
+                case = await self._ask(case, asked)
+        return ruling
+
+    def _standing(self, case: _Case, asked: _Asked) -> Ruling | None:
+        """The ruling as things stand, journalled; None when the approver has to be asked."""
+        verdict, because = decide(self._level, case.effects)
+        why = cause(self._level, because)
+        who = self._approver.name
+        if asked.quit or self._quit:
+            return self._rule(case, asked, "deny", why, who, "the user ended the session")
+        if asked.refusal is not None:
+            return self._rule(case, asked, "deny", why, who, _refusal_words(asked.refusal, why))
+        if verdict == "deny":
+            reason = f"{why}. It allows: {names(ALLOWED[self._level])}. End with a plan instead of changes"
+            return self._rule(case, asked, "deny", why, "table", reason)
+        if verdict == "allow":
+            return self._rule(case, asked, "allow", f"{level_words(self._level)} allows it", "table")
+        if asked.approved is not None and case.effects <= asked.approved:
+            return self._rule(case, asked, "allow", why, who)
+        if case.shape is not None and self._remembered.matches(case.shape, case.effects):
+            return self._rule(case, asked, "allow", f"always allowed: {case.shape.words}", "always")
+        return None
+
+    async def _ask(self, case: _Case, asked: _Asked) -> _Case:
+        """Put the case to the approver once and note the answer; returns the case as it now stands."""
+        preview = await _preview(case)
+        level = self._level
+        verdict, because = decide(level, case.effects)
+        if verdict != "ask":  # the slider moved while the preview was made
+            return case
+        question = Question(
+            call=case.call,
+            tool=case.tool,
+            arguments=case.arguments,
+            effects=case.effects,
+            because=because,
+            cause=cause(level, because),
+            level=level,
+            preview=preview,
+            cwd=case.cwd,
+            always=case.shape.words if case.shape else "",
+            note=asked.note,
+        )
+        self.asked += 1
+        asked.approved, asked.note = None, ""
+        asked.shown = _shown(preview)
+        start = time.monotonic()
+        answer = await self._approver.ask(question)
+        asked.seconds += time.monotonic() - start
+        asked.answers.append(type(answer).__name__.lower())
+        return self._take(answer, case, asked)
+
+    def _take(self, answer: Answer, case: _Case, asked: _Asked) -> _Case:
+        match answer:
+            case Yes():
+                asked.approved = case.effects
+            case Always():
+                asked.approved = case.effects
+                if case.shape is not None:
+                    self._remembered.add(case.shape, case.effects)
+            case No():
+                asked.refusal = answer
+                self.needed_approval = self.needed_approval or answer.unattended
+            case Edit(arguments):
+                return _edit(case, asked, arguments)
+            case SetLevel(level):
+                self.level = level
+                asked.note = f"the level is now {int(level)} {level.label}"
+            case Quit():
+                asked.quit = self._quit = True
+            case _:
+                assert_never(answer)
+        return case
+
+    def _rule(
+        self, case: _Case, asked: _Asked, verdict: Literal["allow", "deny"], why: str, by: str, reason: str = ""
+    ) -> Ruling:
+        self._on_event(
+            GateDecided(
+                call=case.call.id,
+                tool=case.tool,
+                effects=tuple(in_order(case.effects)),
+                level=int(self._level),
+                verdict=verdict,
+                cause=why,
+                by=by,
+                seconds=round(asked.seconds, 3),
+                shown=asked.shown,
+                reason=reason,
+                edited_arguments=json.dumps(case.arguments) if asked.edited else None,
+                answers=tuple(asked.answers),
+            )
+        )
+        self.denied += verdict == "deny"
+        return Ruling(verdict, case.arguments, reason, quit=asked.quit or self._quit)
+
+
+def _tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench) -> _Case:
+    arguments = args.model_dump(mode="json", exclude_unset=True)
+
+    def edited(changed: dict[str, Any]) -> _Case:
+        try:
+            return _tool_case(call, tool, tool.arguments.model_validate(changed), bench)
+        except ValidationError as error:
+            wrong = (f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()[:5])
+            raise ValueError(f"these arguments do not fit `{tool.name}`: {'; '.join(wrong)}") from error
+
+    return _Case(
+        call=call,
+        tool=tool.name,
+        arguments=arguments,
+        effects=tool.effects(args, bench) or EVERY_EFFECT,
+        shape=shape_of(tool.name, arguments, bench.cwd),
+        cwd=bench.cwd,
+        preview=lambda: tool.preview(args, bench),
+        edited=edited,
+    )
+
+
+def _edit(case: _Case, asked: _Asked, arguments: dict[str, Any]) -> _Case:
+    """The case with a person's arguments, which counts as a yes to what they had been shown."""
+    try:
+        changed = case.edited(arguments)
+    except ValueError as error:
+        asked.note = str(error)
+        return case
+    asked.approved = case.effects
+    asked.edited = True
+    asked.note = f"the edited call could do more than the one you saw: {names(changed.effects - case.effects)}"
+    return changed
+
+
+async def _preview(case: _Case) -> Preview:
+    try:
+        return await case.preview()
+    except FileError as error:
+        # The file may be binary, huge or gone: the person decides knowing that there is nothing to look at.
+        return Preview(title=case.tool, detail=f"no preview: {error}")
+
+
+def _refusal_words(refusal: No, why: str) -> str:
+    if refusal.unattended:
+        return f"{refusal.reason}, and {why}"
+    return f"the user said no: {refusal.reason}" if refusal.reason else "the user said no, without a reason"
+
+
+def _shown(preview: Preview) -> str:
+    text = "\n".join(part for part in (preview.title, preview.detail, preview.diff) if part)
+    left_out = len(text) - MAX_SHOWN
+    return text if left_out <= 0 else f"{text[:MAX_SHOWN]}\n[{left_out} more characters]"
