@@ -1,0 +1,172 @@
+"""Changed files that deserve a second look: what tools on the user's machine would later trust or execute.
+
+Threat model: the agent would like such a change to pass unseen, so names are compared the way the most forgiving
+file system would read them. The table is data: patterns as in .gitignore, against lower-case paths.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Literal
+
+from pathspec import GitIgnoreSpec
+
+from agent.repository.base import EXECUTABLE, SYMLINK, Change, Changes
+from agent.repository.names import folded, link_danger, shown
+
+FlagKind = Literal["trusted", "executable", "symlink", "tests"]
+
+TABLE: tuple[tuple[FlagKind, str, str], ...] = (
+    (
+        "trusted",
+        "git hook",
+        """
+        .githooks/ .husky/ .hooks/ hooks/ .pre-commit-config.yaml lefthook.y* .lefthook.y*
+        """,
+    ),
+    (
+        "trusted",
+        "git configuration",
+        """
+        .gitattributes .gitmodules .gitconfig .gitignore .mailmap .lfsconfig
+        """,
+    ),
+    (
+        "trusted",
+        "CI configuration",
+        """
+        .github/workflows/ .github/actions/ .github/dependabot.y* action.y*ml .gitlab-ci.y* .gitlab/
+        jenkinsfile* .circleci/ azure-pipelines*.y* .azure-pipelines/ .travis.y* .drone.y* .buildkite/
+        appveyor.y* .ci/ bitbucket-pipelines.y* .woodpecker* .forgejo/ .gitea/ .cirrus.y* cloudbuild*.y*
+        .builds/ .build.yml
+        """,
+    ),
+    (
+        "trusted",
+        "owners of the code",
+        """
+        codeowners
+        """,
+    ),
+    (
+        "trusted",
+        "editor configuration",
+        """
+        .vscode/ .idea/ .devcontainer/ .devcontainer.json *.code-workspace .vim/ .nvim/ .vimrc .exrc
+        .nvimrc .nvim.lua .dir-locals.el .zed/ .fleet/ *.sublime-project .editorconfig
+        """,
+    ),
+    (
+        "trusted",
+        "agent configuration",
+        """
+        claude.md agents.md gemini.md .claude/ .cursor/ .cursorrules .codex/ .gemini/ .aider* .mcp.json
+        .windsurfrules .windsurf/ .continue/ .github/copilot-instructions.md .github/instructions/
+        bridle.toml
+        """,
+    ),
+    (
+        "trusted",
+        "Python package or tool configuration",
+        """
+        setup.py setup.cfg pyproject.toml tox.ini noxfile.py conftest.py pytest.ini .pytest.ini
+        requirements*.txt pip.conf .pypirc pipfile* uv.toml uv.lock poetry.lock .coveragerc mypy.ini
+        tasks.py dodo.py fabfile.py .pylintrc .flake8
+        """,
+    ),
+    (
+        "trusted",
+        "code Python runs at start-up",
+        """
+        sitecustomize.py usercustomize.py *.pth
+        """,
+    ),
+    (
+        "trusted",
+        "package-manager or build configuration",
+        """
+        package.json package-lock.json npm-shrinkwrap.json pnpm-*.yaml .pnpmfile.cjs yarn.lock .npmrc
+        .yarnrc .yarnrc.yml .yarn/ bunfig.toml bun.lock* deno.json* makefile gnumakefile *.mk justfile
+        .justfile taskfile.y* cmakelists.txt *.cmake meson.build configure configure.ac build.rs
+        cargo.toml cargo.lock .cargo/ rust-toolchain* go.mod go.sum build.gradle* settings.gradle*
+        gradle.properties gradle/ gradlew* pom.xml .mvn/ mvnw* build.xml gemfile* *.gemspec rakefile
+        .bundle/ composer.json composer.lock *.csproj *.vbproj *.fsproj *.props *.targets nuget.config
+        global.json mix.exs build.sbt project/*.sbt build.zig package.swift podfile* dangerfile*
+        gruntfile.* gulpfile.* webpack.config.* vite.config.* babel.config.* .babelrc* .eslintrc*
+        eslint.config.* .prettierrc* prettier.config.* jest.config.* vitest.config.* rollup.config.*
+        next.config.* postcss.config.* tailwind.config.* conanfile.py
+        """,
+    ),
+    (
+        "trusted",
+        "environment or container configuration",
+        """
+        .envrc .env .env.* mise.toml .mise.toml .mise/ .tool-versions .python-version .node-version .nvmrc
+        .ruby-version .sdkmanrc flake.nix shell.nix default.nix devenv.nix dockerfile* *.dockerfile
+        containerfile* docker-compose*.y* compose*.y* vagrantfile procfile .bashrc .profile .zshrc .ssh/
+        """,
+    ),
+    (
+        "tests",
+        "test",
+        """
+        test_*.py *_test.py *_tests.py test/ tests/ testing/ __tests__/ spec/ specs/ *_spec.rb *_test.go
+        *.test.* *.spec.* *test.java *tests.java *test.kt *tests.cs *test.php __snapshots__/
+        """,
+    ),
+)
+
+_MAGIC = (b"\x7fELF", b"MZ", b"\xfe\xed\xfa", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+_HEAD = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One reason to look twice at a changed path.
+
+    `tests` is not a danger to the user's machine but a question of honesty.
+    """
+
+    path: bytes
+    kind: FlagKind
+    reason: str
+
+    def text(self) -> str:
+        """The flag as one line for a person."""
+        return f"{shown(self.path)}: {self.reason}"
+
+
+def flag(changes: Changes) -> list[Flag]:
+    """Every reason to look twice, in the order of the paths."""
+    return [flag for change in changes.changes for flag in _flags(changes, change)]
+
+
+def _flags(changes: Changes, change: Change) -> list[Flag]:
+    verb = {"added": "new", "deleted": "deleted"}.get(change.kind, "changed")
+    path = change.path
+    name = folded(path).replace("\n", "_")  # no pattern's wildcard crosses a line end
+    flags = [Flag(path, kind, f"{verb} {reason}") for kind, reason, spec in _specs() if spec.match_file(name)]
+    new = change.new
+    if new is None:
+        return flags
+    with changes.content(new).open("rb") as file:
+        head = file.read(_HEAD)
+    if new.mode == SYMLINK:
+        if danger := link_danger(path, head):
+            flags.append(Flag(path, "symlink", danger))
+        return flags
+    if new.mode == EXECUTABLE and (change.old is None or change.old.mode != EXECUTABLE):
+        flags.append(Flag(path, "executable", "newly executable"))
+    if head.startswith(_MAGIC):
+        flags.append(Flag(path, "executable", f"{verb} executable binary"))
+    elif b"\0" in head:
+        flags.append(Flag(path, "executable", f"{verb} binary file"))
+    elif change.kind == "added" and head.startswith(b"#!") and new.mode != EXECUTABLE:
+        flags.append(Flag(path, "executable", "new script"))
+    return flags
+
+
+@functools.cache
+def _specs() -> tuple[tuple[FlagKind, str, GitIgnoreSpec], ...]:
+    return tuple((kind, reason, GitIgnoreSpec.from_lines(patterns.split())) for kind, reason, patterns in TABLE)
