@@ -1,0 +1,225 @@
+"""The `docker` backend: hardened containers, one resident runner in each.
+
+Threat model: the image is the user's choice and trusted to start; what runs later is not. The engine is trusted.
+A container belongs to the process that made it (labels) and ends with it: the stream to its first process breaks,
+the first process ends, the rest with it. What is then left, the next `reap` saves and removes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+import docker.types
+
+from sandboxes import doctor, host_image, launch, reaper
+from sandboxes.channel import Channel
+from sandboxes.docker_sandbox import DockerSandbox, Means
+from sandboxes.engine import ENGINE_ERRORS, Engine, explanation, in_thread
+from sandboxes.frames import Plain, Ready
+from sandboxes.ownership import this_owner
+from sandboxes.plain_exec import PlainClient
+from sandboxes.protocol import (
+    Check,
+    Reaped,
+    Sandbox,
+    SandboxSpec,
+    SandboxUnavailable,
+)
+from sandboxes.runner_client import RunnerClient
+from sandboxes.toolchain import find_toolchain
+
+READY_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to start: an image by id, how, and whether it still needs the agent's folders."""
+
+    image: str
+    pythons: tuple[str, ...]
+    mounts: tuple[docker.types.Mount, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    needs_folders: bool = False
+
+
+class DockerBackend:
+    """Makes sandboxes on the engine that DOCKER_HOST or the current Docker context names.
+
+    `host_paths` are further installations (folders with a `bin`) of the `host` image, first on PATH; `pull` lets
+    a missing image be pulled; `environ` is the user's environment (default: this process's), read for the engine
+    and the toolchain and never given to a sandbox.
+    """
+
+    def __init__(
+        self, *, host_paths: Sequence[Path] = (), pull: bool = False, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._environ = dict(os.environ if environ is None else environ)
+        self._host_paths = tuple(host_paths)
+        self._pull = pull
+        self._engine = Engine(self._environ)
+        self._without_shell: set[str] = set()
+        self._cpus = 0
+
+    @property
+    def name(self) -> str:
+        return "docker"
+
+    async def open(self, spec: SandboxSpec) -> Sandbox:
+        """A fresh sandbox with an empty workspace. Raises SandboxUnavailable."""
+        name = f"bridle-{re.sub(r'[^a-zA-Z0-9_.-]', '-', spec.run_id)[:40]}-{secrets.token_hex(4)}"
+        try:
+            container, sock, early = await in_thread(self._start, spec, name)
+            return await self._greet(container, name, sock, early, spec)
+        except BaseException:
+            await self._discard(name)
+            raise
+
+    async def check(self) -> list[Check]:
+        """What is there and what is missing, for `bridle doctor`. Never raises."""
+        return await in_thread(doctor.checks, self._engine, self._environ, self._host_paths)
+
+    async def reap(self, save_to: Callable[[str], Path | None] | None = None) -> list[Reaped]:
+        """See `Backend` in the protocol. Raises SandboxUnavailable, or SandboxError when a workspace that was
+        wanted could not be saved: its container is then left, stopped, and the message says where."""
+        return await in_thread(reaper.reap, self._engine, save_to)
+
+    def _start(self, spec: SandboxSpec, name: str) -> tuple[str, socket.socket, bytes]:
+        """Create and start the container, its streams taken over and the runner's text on its way."""
+        try:
+            plan = self._plan(spec)
+            shell = plan.image not in self._without_shell
+            try:
+                return self._run(spec, plan, name, shell=shell)
+            except docker.errors.APIError as e:
+                if not shell or not _no_such_program(e):
+                    raise
+            self._engine.remove(name)
+            try:
+                started = self._run(spec, plan, name, shell=False)
+            except docker.errors.APIError as e:
+                if not _no_such_program(e):
+                    raise
+                raise SandboxUnavailable(
+                    f"The image {spec.image} has neither a shell nor Python; name another one with --image."
+                ) from e
+            self._without_shell.add(plan.image)
+        except ENGINE_ERRORS as e:
+            raise self._engine.unavailable(e) from e
+        return started
+
+    def _plan(self, spec: SandboxSpec) -> Plan:
+        if spec.image != "host":
+            return Plan(self._image_id(spec.image), ("python3",), needs_folders=True)
+        reason = host_image.why_impossible(self._engine)
+        if reason:
+            raise SandboxUnavailable(reason)
+        tools = find_toolchain(self._environ, self._host_paths)
+        folders = [*host_image.folder_mounts(), *tools.mounts]
+        mounts = [docker.types.Mount(str(f), str(f), type="bind", read_only=True) for f in folders]
+        env = {"PATH": ":".join(tools.path)}
+        if tools.virtual_env:
+            env["VIRTUAL_ENV"] = str(tools.virtual_env)
+        return Plan(host_image.ensure_image(self._engine), tools.pythons, tuple(mounts), tuple(env.items()))
+
+    def _image_id(self, image: str) -> str:
+        """The id of an image the engine has. Raises SandboxUnavailable."""
+        client = self._engine.client()
+        try:
+            return str(client.inspect_image(image)["Id"])
+        except docker.errors.ImageNotFound as e:
+            if not self._pull:
+                raise SandboxUnavailable(
+                    f"There is no image {image} on the Docker engine; get it with `docker pull {image}`."
+                ) from e
+        except docker.errors.APIError as e:
+            raise SandboxUnavailable(f"{image!r} cannot be the name of an image: {explanation(e)}.") from e
+        try:
+            repository, tag = docker.utils.parse_repository_tag(image)
+            client.pull(repository, tag=tag or "latest")
+            return str(client.inspect_image(image)["Id"])
+        except docker.errors.APIError as e:
+            raise SandboxUnavailable(f"The image {image} could not be pulled: {explanation(e)}.") from e
+
+    def _run(self, spec: SandboxSpec, plan: Plan, name: str, *, shell: bool) -> tuple[str, socket.socket, bytes]:
+        client = self._engine.client()
+        self._cpus = self._cpus or int(client.info()["NCPU"])
+        settings = launch.container_settings(
+            client, spec, this_owner(), engine_cpus=self._cpus, mounts=plan.mounts, env=dict(plan.env)
+        )
+        container = str(
+            client.create_container(
+                plan.image, name=name, entrypoint=launch.entrypoint(plan.pythons, shell=shell), **settings
+            )["Id"]
+        )
+        if plan.needs_folders:
+            client.put_archive(container, "/", launch.agent_folders())
+        sock, early = self._engine.attach(container)
+        try:
+            # The runner's text waits in the stream, so that it can be read at once.
+            sock.setblocking(True)
+            sock.sendall(launch.runner_payload())
+            sock.setblocking(False)
+            client.start(container)
+        except BaseException:
+            sock.close()
+            raise
+        return container, sock, early
+
+    async def _greet(
+        self, container: str, name: str, sock: socket.socket, early: bytes, spec: SandboxSpec
+    ) -> DockerSandbox:
+        channel = await Channel.over(sock, early, name)
+        try:
+            either: set[asyncio.Future[Any]] = {channel.hello, channel.ended}
+            await asyncio.wait(either, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            channel.close()
+            raise
+        if not channel.hello.done() or channel.hello.cancelled():
+            channel.close()
+            said = channel.notes.splitlines()[-1:] or ["it said nothing"]
+            raise SandboxUnavailable(f"The image {spec.image} does not start: {said[0][:300]}.")
+        hello = channel.hello.result()
+        if not hello.empty:
+            channel.close()
+            raise SandboxUnavailable(
+                f"The image {spec.image} has files in /workspace, where the repository belongs; "
+                "name an image without."
+            )
+        return DockerSandbox(self._engine, container, name, *self._means(hello, container, name, channel))
+
+    def _means(
+        self, hello: Ready | Plain, container: str, name: str, channel: Channel
+    ) -> tuple[str, Channel, Means]:
+        shell = "bash" if hello.bash else "sh"
+        if isinstance(hello, Ready):
+            return shell, channel, RunnerClient(channel)
+        return shell, channel, PlainClient(self._engine, container, name, channel)
+
+    async def _discard(self, name: str) -> None:
+        """Remove a container that did not become a sandbox, if it came to be at all."""
+        if not self._engine.connected:
+            return
+        discarding = asyncio.ensure_future(asyncio.to_thread(self._remove_quietly, name))
+        await asyncio.shield(discarding)
+
+    def _remove_quietly(self, name: str) -> None:
+        try:
+            self._engine.remove(name)
+        except (*ENGINE_ERRORS, SandboxUnavailable):
+            return  # the engine is not there; the reaper finds what may be left
+
+
+def _no_such_program(error: docker.errors.APIError) -> bool:
+    """Did a container not start because its first program does not exist?"""
+    text = explanation(error)
+    return "executable file not found" in text or "no such file or directory" in text

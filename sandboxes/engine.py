@@ -1,0 +1,189 @@
+"""The Docker engine: finding it, asking it in threads, taking over its streams, saying what is wrong.
+
+Threat model: the engine is trusted, as is whatever Docker settings the user's own environment holds. Nothing of
+the repository or the agent chooses the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import docker
+import docker.context
+import docker.errors
+import docker.utils
+import requests
+
+from sandboxes.protocol import SandboxError, SandboxLost, SandboxUnavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ENGINE_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
+CONNECT_SECONDS = 10
+ANSWER_SECONDS = 120
+
+
+class Engine:
+    """A Docker engine, connected to when first needed. Its methods block: call them through `in_thread`."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = dict(os.environ if environ is None else environ)
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    @property
+    def address(self) -> str:
+        """Where the engine is: DOCKER_HOST, or what the current Docker context says."""
+        host = self._environ.get("DOCKER_HOST")
+        if not host:
+            with contextlib.suppress(*ENGINE_ERRORS, ValueError, KeyError, AttributeError):
+                host = docker.context.ContextAPI.get_current_context().Host
+        return str(host or "unix:///var/run/docker.sock").replace("http+unix://", "unix://")
+
+    @property
+    def local(self) -> bool:
+        """Does it run on this machine, seeing the same files and processes?"""
+        return self.address.startswith("unix://")
+
+    def client(self) -> Any:
+        """The SDK's low-level client. Raises SandboxUnavailable."""
+        with self._lock:
+            if self._client is None:
+                environment = {**self._environ, "DOCKER_HOST": self.address}
+                try:
+                    settings = docker.utils.kwargs_from_env(environment=environment)
+                    client = docker.APIClient(**settings, version="auto", timeout=CONNECT_SECONDS)
+                except ENGINE_ERRORS as e:
+                    raise self.unavailable(e) from e
+                client.timeout = ANSWER_SECONDS
+                self._client = client
+            return self._client
+
+    @property
+    def connected(self) -> bool:
+        """Has the engine ever answered?"""
+        return self._client is not None
+
+    def unavailable(self, error: BaseException) -> SandboxUnavailable:
+        """One sentence about an engine that does not do what was asked, with the way out."""
+        where = self.address
+        seen: BaseException | None = error
+        reasons: list[BaseException] = []
+        while seen is not None and len(reasons) < 20:
+            reasons.append(seen)
+            seen = seen.__cause__ or seen.__context__
+        text = " ".join(repr(r) for r in reasons)
+        if any(isinstance(r, PermissionError) for r in reasons) or "PermissionError" in text:
+            return SandboxUnavailable(
+                f"The Docker engine at {where} does not let you in; add yourself to its group "
+                "(`sudo usermod -aG docker $USER`, then log in again), or see `bridle doctor`."
+            )
+        if isinstance(error, docker.errors.APIError) and error.response is not None:
+            return SandboxUnavailable(
+                f"The Docker engine at {where} refused: {explanation(error)}; see `bridle doctor`."
+            )
+        return SandboxUnavailable(
+            f"No Docker engine answers at {where}; start it (`sudo systemctl start docker`), point DOCKER_HOST "
+            "at one, or see `bridle doctor`."
+        )
+
+    def attach(self, container: str) -> tuple[socket.socket, bytes]:
+        """Take over a container's streams: the socket, and what had come already."""
+        params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        return plain_socket(self.client().attach_socket(container, params=params))
+
+    def start_exec(self, container: str, **what: Any) -> tuple[str, socket.socket, bytes]:
+        """Start another command in a container: its id, the socket, and what had come already."""
+        client = self.client()
+        number = client.exec_create(container, stdin=True, stdout=True, stderr=True, **what)["Id"]
+        return number, *plain_socket(client.exec_start(number, socket=True))
+
+    def remove(self, container: str) -> bool:
+        """Remove a container and its volumes, running or not; False when someone else did it."""
+        try:
+            self.client().remove_container(container, force=True, v=True)
+        except docker.errors.NotFound:
+            return False
+        except docker.errors.APIError as e:
+            if e.response is not None and e.response.status_code == 409:  # removal is under way
+                return False
+            raise
+        return True
+
+
+def explanation(error: BaseException) -> str:
+    """What the engine said, on one line."""
+    text = str(getattr(error, "explanation", None) or error)
+    return " ".join(text.split())[:500].rstrip(".")
+
+
+def lost_or_unavailable(engine: Engine, name: str, error: BaseException) -> SandboxError:
+    """The right error for a request about an open sandbox that failed."""
+    if isinstance(error, docker.errors.APIError) and error.response is not None:
+        if error.response.status_code in (404, 409):
+            return SandboxLost(f"The sandbox {name} is gone.")
+        return SandboxError(f"The engine could not serve sandbox {name}: {explanation(error)}.")
+    return engine.unavailable(error)
+
+
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a blocking function in a thread. When cancelled, waits for it first: nothing goes on unseen."""
+    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()
+        raise
+
+
+def plain_socket(stream: Any) -> tuple[socket.socket, bytes]:
+    """A socket of our own for what the SDK hands out, and the bytes its HTTP reader had taken already.
+
+    Sockets are duplicated; what is none (TLS, SSH) is copied to and from one end of a socket pair by threads.
+    """
+    inner = getattr(stream, "_sock", None)
+    if type(inner) is socket.socket:
+        ours = inner.dup()
+        ours.setblocking(False)
+        # The HTTP reader reads ahead; without this the first bytes of a quick answer are lost.
+        return ours, bytes(stream._response.raw._fp.fp.peek())
+    ours, theirs = socket.socketpair()
+    threading.Thread(target=_copy_out, args=(stream, theirs), daemon=True).start()
+    threading.Thread(target=_copy_in, args=(stream, theirs), daemon=True).start()
+    ours.setblocking(False)
+    return ours, b""
+
+
+def _copy_out(stream: Any, to: socket.socket) -> None:
+    receive = getattr(stream, "recv", None) or stream.read
+    with contextlib.suppress(*ENGINE_ERRORS):
+        while data := receive(1 << 16):
+            to.sendall(data)
+    with contextlib.suppress(OSError):
+        to.shutdown(socket.SHUT_WR)
+
+
+def _copy_in(stream: Any, source: socket.socket) -> None:
+    send = getattr(stream, "sendall", None) or stream.write
+    with contextlib.suppress(*ENGINE_ERRORS):
+        while data := source.recv(1 << 16):
+            send(data)
+    with contextlib.suppress(*ENGINE_ERRORS):
+        stream.close()
+
+
+def socket_path(address: str) -> Path | None:
+    """The file behind a unix:// address."""
+    return Path(address.removeprefix("unix://")) if address.startswith("unix://") else None

@@ -1,0 +1,175 @@
+"""What comes out of a sandbox's stream, parsed without trust.
+
+Threat model: everything here was written by something inside the sandbox, in the worst case by the agent. Message
+types are fixed, sizes are checked before anything is kept, and whatever does not fit raises ProtocolError and
+nothing else. Memory: one frame of at most MAX_HEADER + MAX_BODY bytes, and what one read brought.
+
+The engine wraps the container's two streams in packets (kind, three zero bytes, length); inside standard output
+are our frames: header length, body length (4 bytes each, big-endian), a JSON header, the body.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from sandboxes.protocol import FileProblem
+
+MAX_HEADER = 1 << 16
+MAX_BODY = 1 << 18
+MAX_NOTES = 4096
+SIZE = 4
+
+Count = Annotated[int, Field(ge=0, le=1 << 62)]
+Flag = Annotated[int, Field(ge=0, le=1)]
+
+
+class ProtocolError(Exception):
+    """The stream holds something that is not the protocol."""
+
+
+class Message(BaseModel):
+    """Base of all messages. `id` is the request it answers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    id: Count
+
+
+class Ready(Message):
+    """The runner is up: its Python's version, whether there is a bash, whether the workspace is empty."""
+
+    type: Literal["ready"]
+    python: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    bash: Flag
+    empty: Flag
+
+
+class Plain(Message):
+    """There is no Python inside; commands go through the engine's exec."""
+
+    type: Literal["plain"]
+    bash: Flag
+    empty: Flag
+
+
+class Live(Message):
+    """Some output of a running command as it comes, after `missed` bytes that are not shown live."""
+
+    type: Literal["live"]
+    missed: Count
+
+
+class Data(Message):
+    """A part of the reply's bytes."""
+
+    type: Literal["data"]
+
+
+class Exit(Message):
+    """A command has ended. Of the bytes sent before, the first `head` came before `dropped` others."""
+
+    type: Literal["exit"]
+    code: Annotated[int, Field(ge=0, le=255)] | None
+    ending: Literal["exited", "timeout", "out_of_memory", "cancelled"]
+    head: Count
+    dropped: Count
+    spilled: Flag
+
+
+class Done(Message):
+    """A file operation succeeded."""
+
+    type: Literal["done"]
+
+
+class Problem(Message):
+    """A request could not be carried out."""
+
+    type: Literal["error"]
+    problem: FileProblem
+    detail: Annotated[str, Field(max_length=500)]
+
+
+AnyMessage = Annotated[Ready | Plain | Live | Data | Exit | Done | Problem, Field(discriminator="type")]
+_MESSAGE: TypeAdapter[Ready | Plain | Live | Data | Exit | Done | Problem] = TypeAdapter(AnyMessage)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message and the bytes that came with it."""
+
+    message: Ready | Plain | Live | Data | Exit | Done | Problem
+    body: bytes
+
+
+class FrameParser:
+    """Takes the engine's stream as it comes and hands out frames. After a ProtocolError it is of no more use."""
+
+    def __init__(self) -> None:
+        self._packet_head = bytearray()
+        self._packet_left = 0
+        self._packet_kind = 0
+        self._buffer = bytearray()
+        self.notes = bytearray()
+        """The end of what was written to standard error: a runner's last words."""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that `data` completes. Raises ProtocolError."""
+        frames: list[Frame] = []
+        view = memoryview(data)
+        while view:
+            if not self._packet_left:
+                missing = 8 - len(self._packet_head)
+                self._packet_head += view[:missing]
+                view = view[missing:]
+                if len(self._packet_head) == 8:
+                    self._begin_packet()
+                continue
+            part = view[: self._packet_left]
+            view = view[len(part) :]
+            self._packet_left -= len(part)
+            if self._packet_kind == 1:
+                self._buffer += part
+                self._take_frames(frames)
+            else:
+                self.notes += part
+                del self.notes[:-MAX_NOTES]
+        return frames
+
+    def _begin_packet(self) -> None:
+        kind, zeros = self._packet_head[0], self._packet_head[1:4]
+        if kind not in (1, 2) or any(zeros):
+            raise ProtocolError("the engine's stream is out of step")
+        self._packet_kind = kind
+        self._packet_left = int.from_bytes(self._packet_head[4:], "big")
+        self._packet_head.clear()
+
+    def _take_frames(self, frames: list[Frame]) -> None:
+        while len(self._buffer) >= 2 * SIZE:
+            header = int.from_bytes(self._buffer[:SIZE], "big")
+            body = int.from_bytes(self._buffer[SIZE : 2 * SIZE], "big")
+            if header > MAX_HEADER or body > MAX_BODY:
+                raise ProtocolError("a frame is too large")
+            start, end = 2 * SIZE + header, 2 * SIZE + header + body
+            if len(self._buffer) < end:
+                return
+            frames.append(Frame(parse_message(self._buffer[2 * SIZE : start]), bytes(self._buffer[start:end])))
+            del self._buffer[:end]
+
+
+def parse_message(header: bytes | bytearray) -> Ready | Plain | Live | Data | Exit | Done | Problem:
+    """The message in a frame's header. Raises ProtocolError."""
+    try:
+        return _MESSAGE.validate_json(header)
+    except ValidationError:
+        raise ProtocolError("a message is not one of the known ones") from None
+
+
+def encode(header: dict[str, Any], body: bytes | memoryview = b"") -> bytes:
+    """A frame for the runner."""
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return b"".join((len(text).to_bytes(SIZE, "big"), len(body).to_bytes(SIZE, "big"), text, body))

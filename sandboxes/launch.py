@@ -1,0 +1,161 @@
+"""How a sandbox's container is made and what runs in it first.
+
+Threat model: a command inside has no network, no capabilities, no way to gain privileges, an ordinary user,
+limited memory, processor, processes and files, nothing of the host writable, and no variable of the host's
+environment.
+
+The first process is the runner itself, not an init: the kernel protects a container's first process from its
+neighbours' signals, which it would not do for a child of an init, and an init of the same user would leave the
+channel's descriptors open to everyone in its /proc. The runner reaps orphans as an init would. Without Python the
+first process is a shell that waits for the end of the stream, and reaps too.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import tarfile
+from collections.abc import Sequence
+from importlib import import_module, resources
+from typing import Any
+
+import docker.types
+
+from sandboxes import inside
+from sandboxes.host_image import HOME, add_agent_folders
+from sandboxes.ownership import RUN_LABEL, Owner
+from sandboxes.protocol import AGENT_GID, AGENT_UID, WORKSPACE, Limits, SandboxSpec
+
+ENVIRONMENT = {
+    "HOME": HOME,
+    "USER": "agent",
+    "LANG": "C.UTF-8",
+    "TERM": "dumb",
+    "PAGER": "cat",
+    "GIT_PAGER": "cat",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PIP_NO_INPUT": "1",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "NO_COLOR": "1",
+}
+
+# Any Python 3 may run this; one that is no good for the runner makes room for the shell.
+BOOT = """
+import os,sys
+try:
+    import ctypes,fcntl,json,select,termios
+    good=sys.version_info>=(3,6)
+except ImportError:
+    good=False
+if not good: os.execvp("sh",["sh","-c",sys.argv[1]])
+def take(n):
+    b=b""
+    while len(b)<n:
+        c=os.read(0,n-len(b))
+        if not c: os._exit(0)
+        b+=c
+    return b
+for name,text in json.loads(take(int(take(8))).decode()):
+    module=sys.modules[name]=type(sys)(name)
+    exec(compile(text,name,"exec"),module.__dict__)
+module.main()
+"""
+
+HELLO = '{"type":"plain","id":0,"bash":%d,"empty":%d}'
+PLAIN = rf"""
+command -v bash >/dev/null 2>&1 && b=1 || b=0
+[ -d {WORKSPACE} ] && [ -z "$(ls -A {WORKSPACE})" ] && e=1 || e=0
+printf '\000\000\000\{len(HELLO) - 2:03o}\000\000\000\000{HELLO}' $b $e
+exec 3<&0
+cat <&3 >/dev/null &
+wait
+"""
+
+TRAMPOLINE = """
+boot=$1; plain=$2; shift 2
+for p; do
+    if command -v "$p" >/dev/null 2>&1; then exec "$p" -I -S -c "$boot" "$plain"; fi
+done
+exec sh -c "$plain"
+"""
+
+
+@functools.cache
+def runner_payload() -> bytes:
+    """What a fresh sandbox is sent: a length in eight digits, then names and texts of the runner's modules."""
+    texts = []
+    for name in inside.MODULES:
+        package, _, module = name.rpartition(".")
+        texts.append((name, (resources.files(import_module(package)) / f"{module}.py").read_text("utf-8")))
+    data = json.dumps(texts).encode()
+    return b"%08d" % len(data) + data
+
+
+def entrypoint(pythons: Sequence[str], *, shell: bool) -> list[str]:
+    """The container's first command. Without `shell`, for images that have a Python but no shell."""
+    if shell:
+        return ["sh", "-c", TRAMPOLINE, "bridle", BOOT, PLAIN, *pythons]
+    return ["python3", "-I", "-S", "-c", BOOT, "exit 1"]
+
+
+def container_settings(
+    client: Any,
+    spec: SandboxSpec,
+    owner: Owner,
+    *,
+    engine_cpus: int,
+    mounts: Sequence[docker.types.Mount] = (),
+    env: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Keyword arguments of create_container() that all sandboxes share."""
+    return {
+        "user": f"{AGENT_UID}:{AGENT_GID}",
+        "working_dir": "/",
+        "stdin_open": True,
+        "environment": {**ENVIRONMENT, **(env or {}), **spec.env},
+        "labels": {RUN_LABEL: spec.run_id, **owner.labels()},
+        "healthcheck": {"test": ["NONE"]},
+        "hostname": "sandbox",
+        "use_config_proxy": False,
+        "host_config": host_config(client, spec.limits, engine_cpus, mounts),
+    }
+
+
+def host_config(client: Any, limits: Limits, engine_cpus: int, mounts: Sequence[docker.types.Mount]) -> Any:
+    """The limits, and everything closed that need not be open."""
+    ulimits = [docker.types.Ulimit(name="core", soft=0, hard=0)]
+    for name, value in (("nofile", limits.open_files), ("fsize", limits.file_bytes)):
+        if value is not None:
+            ulimits.append(docker.types.Ulimit(name=name, soft=value, hard=value))
+    memory = (
+        {}
+        if limits.memory_bytes is None
+        else {
+            "mem_limit": limits.memory_bytes,
+            "memswap_limit": limits.memory_bytes,
+        }
+    )
+    cpus = {} if limits.cpus is None else {"nano_cpus": int(min(limits.cpus, engine_cpus) * 1e9)}
+    return client.create_host_config(
+        network_mode="none",
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        pids_limit=limits.pids,
+        ulimits=ulimits,
+        mounts=list(mounts),
+        log_config=docker.types.LogConfig(type="none"),
+        ipc_mode="private",
+        **memory,
+        **cpus,
+    )
+
+
+def agent_folders() -> bytes:
+    """A tar archive of the folders every sandbox needs, for images that lack them."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        add_agent_folders(tar)
+    return out.getvalue()

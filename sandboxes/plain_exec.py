@@ -1,0 +1,309 @@
+"""Commands and files in a container whose image has no Python: through the engine's exec and a few lines of `sh`.
+
+The same promises as the runner's, at the engine's price (some 70 ms a call, and all output passes the host).
+
+Threat model: everything but the engine's stream framing may be the agent's. Control lines come on their own
+stream; a command that forges them only lies about itself. Nothing is kept beyond what was asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+from sandboxes.channel import Channel
+from sandboxes.engine import ENGINE_ERRORS, Engine, in_thread, lost_or_unavailable
+from sandboxes.frames import ProtocolError
+from sandboxes.inside.output import HeadTail
+from sandboxes.plain_scripts import KILL, READ, RUN, WRITE, file_error, shell_command
+from sandboxes.protocol import SPILL_DIR, Ending, ExecResult, FileError, Output, SandboxLost
+from sandboxes.runner_client import (
+    UnusableArgument,
+    argument_bytes,
+    checked_timeout,
+    environment_bytes,
+    not_startable,
+    path_bytes,
+)
+
+SPILL_BLOCKS = (256 << 20) // 512
+MAX_CONTROL = 4096
+LIVE_CHUNK = 1 << 16
+LIVE_EVERY = 0.02
+QUIET_SECONDS = 0.2
+"""How long nothing must come after a command's end for its output to count as complete, if its pipe stays open."""
+KILL_TRIES = 5
+
+
+class Packets:
+    """The engine's stream of one exec: packets of standard output (1) and error (2), as they come."""
+
+    def __init__(self, sock: socket.socket, early: bytes) -> None:
+        self._sock, self._early = sock, early
+
+    async def send(self, data: bytes) -> None:
+        """Everything for standard input, then its end. A command that does not read it is no error."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):
+            await loop.sock_sendall(self._sock, data)
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+
+    async def __aiter__(self) -> AsyncIterator[tuple[int, bytes]]:
+        loop = asyncio.get_running_loop()
+        head, left, kind = b"", 0, 0
+        data = self._early or await loop.sock_recv(self._sock, 1 << 16)
+        while data:
+            while data:
+                if left:
+                    part, data = data[:left], data[left:]
+                    left -= len(part)
+                    yield kind, part
+                    continue
+                missing = 8 - len(head)
+                head, data = head + data[:missing], data[missing:]
+                if len(head) == 8:
+                    kind, left, head = head[0], int.from_bytes(head[4:], "big"), b""
+                    if kind not in (1, 2):
+                        raise ProtocolError("the engine's stream is out of step")
+            data = await loop.sock_recv(self._sock, 1 << 16)
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+class Run:
+    """What is known of one command while it runs: output, control lines, its end."""
+
+    def __init__(self, limit: int, on_output: Callable[[bytes], None] | None) -> None:
+        self.output = HeadTail(limit)
+        self.on_output = on_output
+        self.control = b""
+        self.ended = asyncio.Event()
+        self.closed = asyncio.Event()
+        self.last = time.monotonic()
+        self.over = False
+        self._live_room, self._live_next, self._missed = LIVE_CHUNK, 0.0, 0
+
+    async def follow(self, packets: Packets) -> None:
+        """Take everything until the stream ends; after the call is over, only so that nobody inside is blocked."""
+        try:
+            async for kind, data in packets:
+                if self.over:
+                    continue
+                self.last = time.monotonic()
+                if kind == 2:
+                    self.control = (self.control + data)[:MAX_CONTROL]
+                    if self.word("exit") or self.word("cwd"):
+                        self.ended.set()
+                else:
+                    self.output.add(data)
+                    self._show(data)
+        except (OSError, ProtocolError):
+            pass  # the end of the stream, however it came
+        finally:
+            packets.close()
+            self.closed.set()
+            self.ended.set()
+
+    def word(self, name: str) -> list[str] | None:
+        """The values of the first control line of that name."""
+        for line in self.control.decode("utf-8", "replace").split("\n")[:-1]:
+            if line.split(" ")[0] == name:
+                return line.split(" ")[1:]
+        return None
+
+    def _show(self, data: bytes) -> None:
+        if self.on_output is None:
+            return
+        now = time.monotonic()
+        if now >= self._live_next:
+            self._live_room, self._live_next = LIVE_CHUNK, now + LIVE_EVERY
+            if self._missed:
+                self.on_output(b"\n[... %d bytes not shown here ...]\n" % self._missed)
+                self._missed = 0
+        part = data[: self._live_room]
+        self._live_room -= len(part)
+        self._missed += len(data) - len(part)
+        if part:
+            self.on_output(part)
+
+
+class PlainClient:
+    """See `Sandbox` in the protocol for what the methods promise."""
+
+    def __init__(self, engine: Engine, container: str, name: str, channel: Channel) -> None:
+        self._engine, self._container, self._name, self._channel = engine, container, name, channel
+        self._last = 0
+        self._followers: set[asyncio.Task[None]] = set()
+
+    async def exec(
+        self,
+        argv: Sequence[str | bytes],
+        *,
+        cwd: str,
+        env: Mapping[str, str] | None,
+        stdin: bytes,
+        timeout: float,  # noqa: ASYNC109
+        max_output: int,
+        on_output: Callable[[bytes], None] | None,
+    ) -> ExecResult:
+        begun = time.monotonic()
+        try:
+            words = argument_bytes(argv)
+        except UnusableArgument as e:
+            return not_startable(str(e))
+        folder = path_bytes(cwd)
+        variables = environment_bytes(env)
+        if variables:
+            words = [b"env", *(k + b"=" + v for k, v in variables.items()), *words]
+        timeout = checked_timeout(timeout)
+        self._last += 1
+        number = self._last
+        call = f"{number}-{secrets.token_hex(4)}"
+        plan = [call.encode(), b"%d" % number, b"%d" % SPILL_BLOCKS, b"%d" % max_output, folder]
+        command = shell_command(RUN, [*plan, b"1" if stdin else b"0", *words])
+        run = Run(max_output, on_output)
+        ending: Ending = "exited"
+        follower = await self._begin(run, command, stdin)
+        try:
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._until(run.ended, follower)
+            except TimeoutError:
+                ending = "timeout"
+                await self._kill(call, run)
+            await self._settle(run)
+        except (SandboxLost, GeneratorExit):
+            raise
+        except BaseException:
+            await self._kill_for_sure(call, run)
+            raise
+        finally:
+            run.over = True
+        return self._result(run, ending, cwd, number, begun)
+
+    async def _begin(self, run: Run, command: list[str], stdin: bytes) -> asyncio.Task[None]:
+        packets = await self._start(command)
+
+        async def converse() -> None:
+            sender = asyncio.ensure_future(packets.send(stdin))
+            try:
+                await run.follow(packets)
+            finally:
+                sender.cancel()
+
+        follower = asyncio.ensure_future(converse())
+        self._followers.add(follower)
+        follower.add_done_callback(self._followers.discard)
+        return follower
+
+    async def _start(self, command: list[str]) -> Packets:
+        if self._channel.ended.done():
+            raise self._channel.lost()
+        try:
+            _, sock, early = await in_thread(self._engine.start_exec, self._container, cmd=command)
+        except ENGINE_ERRORS as e:
+            raise lost_or_unavailable(self._engine, self._name, e) from e
+        return Packets(sock, early)
+
+    async def _until(self, event: asyncio.Event, follower: asyncio.Task[None]) -> None:
+        """Wait for an event of a call; raise SandboxLost as soon as the container is gone."""
+        waiter = asyncio.ensure_future(event.wait())
+        either: set[asyncio.Future[Any]] = {waiter, self._channel.ended}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiter.cancel()
+        if self._channel.ended.done():
+            raise self._channel.lost()
+        if follower.done() and not follower.cancelled() and (error := follower.exception()) is not None:
+            raise error
+
+    async def _settle(self, run: Run) -> None:
+        """Wait until all output has come: the stream has ended, or nothing came for a moment."""
+        while not run.closed.is_set():
+            quiet = time.monotonic() - run.last
+            if quiet >= QUIET_SECONDS:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(QUIET_SECONDS - quiet):
+                    await run.closed.wait()
+
+    async def _kill(self, call: str, run: Run) -> None:
+        """Kill the call's whole tree. If that cannot be done, the whole sandbox goes. Raises SandboxLost then."""
+        root = (run.word("pid") or ["0"])[0]
+        for _ in range(KILL_TRIES):
+            try:
+                code, _ = await self._script(KILL, [call.encode(), root.encode() if root.isdigit() else b"0"])
+            except SandboxLost:
+                raise
+            except Exception:  # noqa: BLE001 -- no room for another process, say: tried again, then drastic
+                code = 1
+            if code == 0:
+                return
+        with contextlib.suppress(*ENGINE_ERRORS):
+            await in_thread(self._engine.client().kill, self._container)
+        self._channel.close("a command in it could not be ended otherwise")
+        raise self._channel.lost()
+
+    async def _kill_for_sure(self, call: str, run: Run) -> None:
+        """The same, whatever else is cancelled meanwhile."""
+        killing = asyncio.ensure_future(self._kill(call, run))
+        while not killing.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({killing})
+        killing.exception()
+
+    def _result(self, run: Run, ending: Ending, cwd: str, number: int, begun: float) -> ExecResult:
+        problem = run.word("cwd")
+        if problem is not None and ending == "exited":
+            raise file_error(cwd, 1, " ".join(problem))
+        head, tail, dropped = run.output.ends()
+        spill = f"{SPILL_DIR}/{number}.log" if dropped and run.word("spill") else None
+        code: int | None = None
+        if ending == "exited":
+            said = [int(v) for v in run.word("exit") or ["137", "0", "0"] if v.isdigit()]
+            code, before, after = said if len(said) == 3 else (137, 0, 0)
+            code = min(code, 255)
+            if code and after > before:
+                ending = "out_of_memory"
+        return ExecResult(code, ending, Output(head, tail, dropped, spill), time.monotonic() - begun)
+
+    async def _script(
+        self, script: str, arguments: Sequence[bytes], stdin: bytes = b"", limit: int = MAX_CONTROL
+    ) -> tuple[int, bytes]:
+        """Run a script of ours to its end: its exit code and what it wrote, errors if it failed.
+
+        More than `limit` bytes of output are an error of the script.
+        """
+        command = shell_command(f'({script})\necho "\nexit $?" >&2', arguments)
+        run = Run(limit, None)
+        follower = await self._begin(run, command, stdin)
+        await self._until(run.closed, follower)
+        code = run.word("exit") or ["1"]
+        number = int(code[0]) if code[0].isdigit() else 1
+        return number, run.control if number else run.output.ends()[0]
+
+    async def read(self, path: str, *, max_bytes: int) -> bytes:
+        arguments = [path_bytes(path), b"%d" % (max_bytes + 1)]
+        code, data = await self._script(READ, arguments, limit=max_bytes + 1)
+        if code:
+            raise file_error(path, code, data.decode("utf-8", "replace"))
+        if len(data) > max_bytes:
+            raise FileError("too_large", path, f"more than the limit of {max_bytes} bytes")
+        return data
+
+    async def write(self, path: str, data: bytes, *, expect: bytes | None, create_only: bool) -> None:
+        digest = b"" if expect is None else hashlib.sha256(expect).hexdigest().encode()
+        token = secrets.token_hex(6).encode()
+        arguments = [path_bytes(path), token, digest, b"1" if create_only else b"0"]
+        code, said = await self._script(WRITE, arguments, data)
+        if code:
+            raise file_error(path, code, said.decode("utf-8", "replace"))

@@ -1,0 +1,195 @@
+"""The shell scripts of sandboxes without Python. They need `sh` and what busybox or coreutils offer.
+
+Threat model: names and arguments come as positional parameters and are only ever used quoted. Folders may be the
+agent's own: whatever it makes of them, the scripts run as its user and can do no more than it could.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+from sandboxes.protocol import SPILL_DIR, WORKSPACE, FileError, FileProblem
+
+# Arguments that are not UTF-8 do not survive the engine's JSON: they come with their odd bytes as `\0ooo`.
+DECODE = r"""
+n=$#
+while [ $n -gt 0 ]; do a=$(printf '%b.' "$1"); set -- "$@" "${a%.}"; shift; n=$((n-1)); done
+"""
+
+# call, number, blocks of spill, output limit, cwd, has input, command...
+# Control lines go to standard error: "spill 1", "pid N", "exit CODE OOM-BEFORE OOM-AFTER" or "cwd PROBLEM".
+RUN = rf"""
+call=$1 number=$2 blocks=$3 max=$4 cwd=$5 input=$6; shift 6
+umask 022
+exec 3>&2 2>/dev/null
+kills() {{
+    r=0
+    for f in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
+        [ -r $f ] && while read -r k v; do [ "$k" = oom_kill ] && r=$v; done <$f
+    done
+}}
+case $cwd in /*) ;; *) cwd={WORKSPACE}/$cwd ;; esac
+[ -e "$cwd" ] || {{ echo "cwd not_found" >&3; exit; }}
+[ -d "$cwd" ] || {{ echo "cwd bad_path" >&3; exit; }}
+( cd "$cwd" ) || {{ echo "cwd permission" >&3; exit; }}
+cd "$cwd"
+top={SPILL_DIR.rpartition("/")[0]} spill=
+for d in $top {SPILL_DIR}; do [ -L $d ] || mkdir -m 700 $d; done
+if [ -d {SPILL_DIR} ] && [ ! -L $top ] && [ ! -L {SPILL_DIR} ] && ( set -C; : >{SPILL_DIR}/$number.log ); then
+    spill={SPILL_DIR}/$number.log
+    echo "spill 1" >&3
+fi
+kills; before=$r
+{{
+    read -r me rest </proc/self/stat
+    echo "pid $me" >&3
+    [ "$input" = 1 ] || exec </dev/null
+    ( export BRIDLE_CALL="$call"; exec 2>&1 3>&-; exec "$@" )
+    code=$?
+    kills
+    echo "exit $code $before $r" >&3
+}} | {{
+    exec 3>&-
+    if [ -n "$spill" ]; then ulimit -f $blocks; trap '' 25; exec tee "$spill"; else exec cat; fi
+}}
+[ -n "$spill" ] && [ "$(wc -c <"$spill")" -le "$max" ] && rm -f "$spill"
+"""
+
+# call, pid of the process below which it runs (0: not known yet). Everything it finds is frozen, then killed.
+# A process is the call's if it has the call's mark, comes below one that is, or is an orphan younger than the
+# call that bears no mark at all (a mark can be shed).
+KILL = r"""
+call=$1 root=$2
+scan() {
+    marked=" " strangers=" " table= found=" " again=1
+    for f in $(grep -l "BRIDLE_CALL=$call" /proc/[0-9]*/environ); do
+        f=${f#/proc/}; marked="$marked${f%/environ} "
+    done
+    for f in $(grep -l "BRIDLE_CALL=" /proc/[0-9]*/environ); do
+        f=${f#/proc/}; strangers="$strangers${f%/environ} "
+    done
+    for d in /proc/[0-9]*; do
+        st=Z pp=0 th=0
+        while read -r k v rest; do
+            case $k in State:) st=$v ;; PPid:) pp=$v ;; Threads:) th=$v; break ;; esac
+        done <$d/status
+        case $st in Z|X) [ "$th" -gt 1 ] || continue ;; esac
+        table="$table ${d#/proc/}:$pp"
+    done
+    while [ $again = 1 ]; do
+        again=0
+        for e in $table; do
+            p=${e%:*} pp=${e#*:} hit=
+            [ "$p" = "$root" ] && continue
+            case "$found" in *" $p "*) continue ;; *" $pp "*) hit=1 ;; esac
+            case "$marked" in *" $p "*) hit=1 ;; esac
+            [ "$pp" = "$root" ] && hit=1
+            if [ "$pp" = 1 ] && [ "$root" != 0 ] && [ "$p" -gt "$root" ]; then
+                case "$strangers" in *" $p "*) ;; *) hit=1 ;; esac
+            fi
+            [ -n "$hit" ] && found="$found$p " again=1
+        done
+    done
+}
+exec 2>/dev/null
+seen=" " n=0
+while :; do
+    scan
+    fresh=
+    for p in $found; do case "$seen" in *" $p "*) ;; *) fresh="$fresh $p" seen="$seen$p " ;; esac; done
+    [ -n "$fresh" ] || break
+    kill -STOP $fresh
+done
+while :; do
+    scan
+    [ "$found" = " " ] && exit 0
+    kill -KILL $found
+    n=$((n+1))
+    [ $n -gt 40 ] && exit 1
+done
+"""
+
+# name, how many bytes at most
+READ = f"""
+f=$1
+case $f in /*) ;; *) f={WORKSPACE}/$f ;; esac
+[ -d "$f" ] && exit 21
+if [ -e "$f" ] && [ ! -f "$f" ]; then exit 22; fi
+head -c "$2" <"$f"
+"""
+
+# name, token, digest expected or nothing, only create
+WRITE = f"""
+umask 022
+p=$1 token=$2 digest=$3 create=$4
+case $p in /*) ;; *) p={WORKSPACE}/$p ;; esac
+if [ $create = 1 ]; then
+    if [ -e "$p" ] || [ -L "$p" ]; then exit 25; fi
+fi
+if r=$(readlink -f "$p" && echo x); then t=${{r%?x}}; else t=$p; fi
+[ -d "$t" ] && exit 21
+if [ -e "$t" ]; then
+    [ -f "$t" ] || exit 22
+    [ -w "$t" ] || exit 23
+else
+    [ -z "$digest" ] || exit 24
+    mkdir -p "${{t%/*}}/" || exit 1
+fi
+tmp="${{t%/*}}/.bridle-$token.tmp"
+trap 'rm -f "$tmp"' EXIT
+cat >"$tmp" || exit 1
+if [ -e "$t" ]; then chmod "$(stat -c %a "$t")" "$tmp"; fi
+if [ -n "$digest" ]; then
+    set -- $(sha256sum <"$t")
+    [ "$1" = "$digest" ] || exit 24
+fi
+if [ $create = 1 ]; then ln "$tmp" "$t" || exit 25; else mv -f "$tmp" "$t" || exit 1; fi
+"""
+
+EXITS: dict[int, FileProblem] = {
+    21: "is_directory",
+    22: "not_a_file",
+    23: "permission",
+    24: "changed",
+    25: "exists",
+}
+SAYINGS: dict[str, FileProblem] = {
+    "no such file": "not_found",
+    "nonexistent directory": "not_found",
+    "not a directory": "bad_path",
+    "file exists": "bad_path",
+    "name too long": "bad_path",
+    "symbolic link": "bad_path",
+    "is a directory": "is_directory",
+    "permission denied": "permission",
+    "read-only file system": "permission",
+    "no space left": "no_space",
+    "quota exceeded": "no_space",
+    "file too large": "too_large",
+}
+
+
+def shell_command(script: str, arguments: Sequence[bytes]) -> list[str]:
+    """The command that runs a script with arguments of any bytes."""
+    try:
+        return ["sh", "-c", script, "bridle", *(a.decode() for a in arguments)]
+    except UnicodeDecodeError:
+        return ["sh", "-c", DECODE + script, "bridle", *(_escaped(a) for a in arguments)]
+
+
+def _escaped(data: bytes) -> str:
+    return "".join(chr(b) if 32 <= b < 127 and b != 92 else f"\\0{b:03o}" for b in data)
+
+
+def file_error(path: str, exit_code: int, said: str) -> FileError:
+    """What a script's exit code and error message mean."""
+    if exit_code in EXITS:
+        return FileError(EXITS[exit_code], path)
+    if said in get_args(FileProblem):
+        return FileError(next(p for p in get_args(FileProblem) if p == said), path)
+    low = said.lower()
+    problem = next((p for text, p in SAYINGS.items() if text in low), None)
+    if problem is None:
+        return FileError("other", path, " ".join(said.split())[:300])
+    return FileError(problem, path)
