@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from sandboxes.protocol import WORKSPACE, Sandbox
 
@@ -33,9 +33,36 @@ EVERY_EFFECT: Effects = frozenset(Effect)
 
 
 class Arguments(BaseModel):
-    """Base of every tool's argument model: unknown fields are refused, and the schema says so."""
+    """Base of every tool's argument model: unknown fields are refused, and the schema says so.
+
+    Models write `null` for what they leave open: an optional field then takes its default. Text that is no
+    valid Unicode (lone surrogates out of JSON escapes) is refused here, once for all tools.
+    """
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settle(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict):
+            return raw
+        optional = {name for name, spec in cls.model_fields.items() if not spec.is_required()}
+        return {name: value for name, value in raw.items() if value is not None or name not in optional}
+
+    @model_validator(mode="after")
+    def _unicode(self) -> Self:
+        try:
+            everything = "".join(text for value in self.__dict__.values() for text in _texts(value))
+            everything.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("the text holds a lone surrogate, which is no character: leave it out") from error
+        return self
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 @dataclass(slots=True)

@@ -1,0 +1,143 @@
+"""The `shell` tool: one command line, in the directory the last one ended in.
+
+Threat model: the command is the model's. Its output and the directory it says it ended in are untrusted: the
+output is bounded and stripped of escapes; the directory comes back through a file, must be a plain absolute path
+and is otherwise ignored (at worst the next command starts elsewhere, which `cd` could have done as well). The
+exit code comes from the sandbox, never from what was printed. Bash is started without start-up files, which the
+agent could have written.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import secrets
+import signal
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from sandboxes.protocol import WORKSPACE, ExecResult, FileError, Sandbox
+from tools.paths import explain
+from tools.protocol import Arguments, Effects, Preview, ToolResult, Workbench
+from tools.shell_effects import shell_effects
+from tools.text import LIMIT, clip, one_line, terminal_text, visible
+
+MAX_COMMAND_BYTES = 100_000
+_STATE = "/tmp/.bridle"  # noqa: S108 -- inside the sandbox
+_CWD_FILE = f"{_STATE}/cwd"
+
+# The trap tells where the command ended, whichever way it ends. The token tells this call's word from an older
+# one: a command that replaced the trap or the shell (`exec`) leaves the directory as it was.
+_SCRIPT = """trap '{{ set +x; [ -d {state} ] || mkdir -p {state}
+{{ echo {token}; pwd -P; }} >|{file}; }} 2>/dev/null || :' EXIT
+_bridle=$1; set --; eval "$_bridle\""""
+
+
+class ShellArguments(Arguments):
+    """Arguments of `shell`."""
+
+    command: str = Field(
+        min_length=1, description="The command line; several lines are fine. No input: nothing answers a prompt."
+    )
+    timeout: float = Field(
+        120, gt=0, le=3600, description="Seconds after which the command and all it started are killed."
+    )
+
+    @field_validator("command")
+    @classmethod
+    def _can_run(cls, command: str) -> str:
+        if "\0" in command:
+            raise ValueError("a command cannot hold a NUL character")
+        if len(command.encode(errors="replace")) > MAX_COMMAND_BYTES:
+            raise ValueError(f"longer than {MAX_COMMAND_BYTES} bytes: put it into a script with the write tool")
+        return command
+
+
+class Shell:
+    """Runs a command line in the sandbox's shell."""
+
+    name: ClassVar[str] = "shell"
+    description: ClassVar[str] = (
+        "Run a command line in the sandbox's shell (bash where there is one). The first one starts in /workspace, "
+        "each later one in the directory the last one ended in; variables are not kept. You get standard output "
+        "and error together, then a last line with the exit code. Long output is cut in the middle; the line "
+        "there names the file with all of it. There may be no network."
+    )
+    arguments: ClassVar[type[Arguments]] = ShellArguments
+
+    def effects(self, args: ShellArguments, bench: Workbench) -> Effects:
+        """What the command could do, from its text."""
+        return shell_effects(args.command, bench.cwd)
+
+    async def preview(self, args: ShellArguments, bench: Workbench) -> Preview:
+        """The whole command, and where it would run."""
+        return Preview(
+            f"$ {one_line(args.command)}", detail=f"{visible(args.command)}\n(in {one_line(bench.cwd)})"
+        )
+
+    async def run(self, args: ShellArguments, bench: Workbench) -> ToolResult:
+        """Run it. A directory that is gone is not silently replaced: the command might be meant for it alone."""
+        token = secrets.token_hex(8)
+        script = _SCRIPT.format(state=_STATE, file=_CWD_FILE, token=token)
+        options = ["--norc"] if posixpath.basename(bench.sandbox.shell) == "bash" else []
+        argv = [bench.sandbox.shell, *options, "-c", script, posixpath.basename(bench.sandbox.shell), args.command]
+        before = bench.cwd
+        try:
+            result = await bench.sandbox.exec(argv, cwd=before, timeout=args.timeout, max_output=LIMIT)
+        except FileError as error:
+            bench.cwd = WORKSPACE
+            text = (
+                f"{explain(error)}. Nothing was run; the next command starts in {WORKSPACE}: repeat it if it fits."
+            )
+            return ToolResult(text, ok=False, facts={"cwd": WORKSPACE, "error": error.problem})
+        if result.ending == "exited":
+            bench.cwd = await _where_it_ended(bench.sandbox, token) or before
+        output = clip(terminal_text(result.output.text()), LIMIT + 500).rstrip("\n")
+        text = f"{output or '(no output)'}\n[{_ending(result, args.timeout)}{_place(before, bench.cwd)}]"
+        return ToolResult(
+            text, ok=result.exit_code == 0 and result.ending == "exited", facts=_facts(result, bench)
+        )
+
+
+async def _where_it_ended(sandbox: Sandbox, token: str) -> str | None:
+    """The directory in which this very call ended, if it left one fit to be used."""
+    try:
+        data = await sandbox.read(_CWD_FILE, max_bytes=5000)
+        told, _, path = data.decode().partition("\n")
+    except (FileError, UnicodeDecodeError):
+        return None
+    path = path.removesuffix("\n")
+    fit = told == token and path.startswith("/") and path.isprintable() and len(path) <= 4096
+    return posixpath.normpath(path) if fit else None
+
+
+def _ending(result: ExecResult, timeout: float) -> str:
+    if result.ending == "timeout":
+        return f"timed out after {timeout:g} s; everything it started was killed"
+    if result.ending == "out_of_memory":
+        return "killed: out of memory"
+    code = result.exit_code
+    hints = {126: ": found, but it cannot be executed", 127: ": command not found"}
+    if code in hints:
+        return f"exit {code}{hints[code]}"
+    if code is not None and code > 128 and code - 128 in set(signal.Signals):
+        return f"exit {code}: killed by {signal.Signals(code - 128).name}"
+    return f"exit {code}"
+
+
+def _place(before: str, after: str) -> str:
+    """Where the next command will start, when that is new or not the workspace."""
+    if after != before:
+        return f"; now in {one_line(after, 500)}"
+    return "" if after == WORKSPACE else f"; in {one_line(after, 500)}"
+
+
+def _facts(result: ExecResult, bench: Workbench) -> dict[str, Any]:
+    return {
+        "exit_code": result.exit_code,
+        "ending": result.ending,
+        "dropped": result.output.dropped,
+        "spill": result.output.spill,
+        "cwd": bench.cwd,
+        "seconds": round(result.seconds, 6),
+    }
