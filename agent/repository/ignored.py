@@ -2,7 +2,7 @@
 
 Threat model: the paths are the agent's; the rules must not be. So the question goes to git in the user's
 repository (its .gitignore files, info/exclude and the user's global excludes as they are there), path by path on
-standard input, taken literally; the agent's own .gitignore has no say.
+standard input; the agent's own .gitignore has no say.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class IgnoreRules:
         self._git = subprocess.Popen(
             command("check-ignore", "-z", "--stdin", "--no-index", "--verbose", "--non-matching"),
             cwd=repo.root,
-            env=environment(),
+            # check-ignore knows no literal pathspecs; `./` before a path keeps it from being anything else.
+            env=environment({"GIT_LITERAL_PATHSPECS": "0"}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -42,12 +43,12 @@ class IgnoreRules:
             return False  # git refuses the question; in the user's tree that folder is a symlink
         assert self._git.stdin is not None
         try:
-            self._git.stdin.write(path + b"\0")
+            self._git.stdin.write(b"./" + path + b"\0")
             self._git.stdin.flush()
         except BrokenPipeError as error:
             raise PatchProblem("git does not say which new files are ignored: it has ended") from error
         source, _line, pattern, echoed = (self._field() for _ in range(4))
-        if echoed != path:
+        if echoed != b"./" + path:
             raise PatchProblem("git does not say which new files are ignored: it answered another question")
         return bool(source) and not pattern.startswith(b"!")
 

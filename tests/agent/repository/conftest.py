@@ -132,19 +132,17 @@ class Lab:
 
     def snapshot(self) -> dict[str, tuple[object, ...]]:
         """Every file of the checkout and of `.git`, by content, mode and time; what delivery adds is left out."""
+        ours = [self.root / ".git" / each for each in ("objects", "refs/heads/bridle", "logs/refs/heads/bridle")]
         seen: dict[str, tuple[object, ...]] = {}
-        ours = ("objects", "refs/heads/bridle", "logs/refs/heads/bridle")
-        for place, folders, files in os.walk(self.root):
-            inside = os.path.relpath(place, self.root / ".git")
-            folders[:] = [each for each in folders if os.path.normpath(os.path.join(inside, each)) not in ours]
-            for name in files + [each for each in folders if os.path.islink(os.path.join(place, each))]:
-                path = os.path.join(place, name)
-                status = os.lstat(path)
-                if os.path.islink(path):
-                    content = os.readlink(path)
-                else:
-                    content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-                seen[path] = (content, status.st_mode, status.st_mtime_ns, status.st_size)
+        for path in sorted(self.root.rglob("*")):
+            if any(path == each or each in path.parents for each in ours):
+                continue
+            status = path.lstat()
+            if path.is_symlink():
+                seen[str(path)] = (path.readlink(), status.st_mtime_ns)
+            elif path.is_file():
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+                seen[str(path)] = (content, status.st_mode, status.st_mtime_ns, status.st_size)
         return seen
 
 
@@ -192,3 +190,9 @@ def lab(make_lab: Callable[..., Lab]) -> Lab:
 def engine() -> Engine:
     """An archive that begins as a good one does."""
     return Engine()
+
+
+@pytest.fixture
+def make_engine() -> type[Engine]:
+    """Makes such archives."""
+    return Engine

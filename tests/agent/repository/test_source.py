@@ -73,9 +73,8 @@ def test_git_missing(lab: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 def test_another_users_repository(lab: Any) -> None:
-    for place, _, files in os.walk(lab.root):
-        for name in (place, *(os.path.join(place, each) for each in files)):
-            os.lchown(name, 12345, 12345)
+    for place in (lab.root, *lab.root.rglob("*")):
+        os.lchown(place, 12345, 12345)
     assert "safe.directory" in problem(lab.root)
 
 
