@@ -17,6 +17,7 @@ from typing import IO
 
 from agent.repository.archive import TreeWriter, read_archive
 from agent.repository.base import Changes, File
+from agent.repository.names import parents
 from agent.repository.plumbing import GitFailed, run_git, split
 from agent.repository.stream import PatchProblem
 
@@ -40,14 +41,18 @@ def write_patch(changes: Changes, target: Path) -> Patch:
     if not changes:
         target.write_bytes(b"")
         return Patch(target, 0, 0, 0)
-    diff = ("diff-tree", "-r", "-M", "--no-ext-diff", "--no-textconv", "--no-color")
+    paths = {each.path for each in changes.changes}
+    # `git apply` refuses a rename from a symlink to a path below it, so where files and folders swap, no renames.
+    swapped = any(folder in paths for path in paths for folder in parents(path))
+    renames = "--no-renames" if swapped else "-M"
+    diff = ("diff-tree", "-r", "--no-ext-diff", "--no-textconv", "--no-color")
     shape = ("-p", "--binary", "--full-index", "--src-prefix=a/", "--dst-prefix=b/")
     partial = target.with_name(target.name + ".partial")
     try:
         with tempfile.TemporaryDirectory(prefix="bridle-") as folder, partial.open("wb") as file:
             scratch = _Scratch(Path(folder), changes)
             old, new = scratch.trees()
-            scratch.git(*diff, *shape, old, new, to=file)
+            scratch.git(*diff, *shape, renames, old, new, to=file)
             added, removed = _counts(scratch.git(*diff, "--numstat", "--no-renames", "-z", old, new))
         partial.replace(target)
     except GitFailed as error:

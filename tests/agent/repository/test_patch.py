@@ -48,6 +48,13 @@ async def test_the_patch_applies_to_the_base(lab: Any, tmp_path: Path) -> None:
     assert applied(lab, patch.path, tmp_path / "applied") == {path: data for path, (_, data) in tree.items()}
 
 
+async def test_a_symlink_that_becomes_a_folder_with_itself_inside(lab: Any, tmp_path: Path) -> None:
+    tree = lab.tree()
+    tree[b"link/link"] = tree.pop(b"link")
+    patch = write_patch(await lab.take_out_tree(tree), lab.folder / "patch.diff")
+    assert applied(lab, patch.path, tmp_path / "applied") == {path: data for path, (_, data) in tree.items()}
+
+
 async def test_counts(lab: Any) -> None:
     tree = lab.tree() | {b"README.md": (0o100644, b"one\ntwo\n"), b"bin": (0o100644, b"\0" * 10)}
     patch = write_patch(await lab.take_out_tree(tree), lab.folder / "patch.diff")
