@@ -203,6 +203,25 @@ def test_a_sha256_repository(make_lab: Callable[..., Any]) -> None:
     assert base.files[b"a.txt"].blob == lab.git("rev-parse", "HEAD:a.txt").decode().strip()
 
 
+async def test_replaced_objects_are_not_believed(lab: Any) -> None:
+    real = lab.git("rev-parse", "HEAD").decode().strip()
+    lab.write("README.md", "planted\n")
+    lab.commit("Planted")
+    lab.git("reset", "-q", "--hard", real)
+    lab.git("replace", real, "HEAD@{1}")
+    assert not lab.take_in().dirty
+    done = lab.deliver(await lab.take_out_tree(lab.tree() | {b"new": (0o100644, b"x")}))
+    names = lab.git("--no-replace-objects", "diff", "--name-only", real, done.commit)
+    assert names == b"new\n"
+
+
+def test_a_tree_with_nothing_in_it(lab: Any) -> None:
+    for path in lab.tree():
+        (lab.root / path.decode()).unlink()
+    assert lab.take_in().files == {}
+    assert lab.tree() == {}
+
+
 def test_a_file_that_grows_while_it_is_read(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     growing = lab.write("growing.dat", b"x" * 100)
     real = os.fstat
