@@ -49,13 +49,14 @@ class ToolSpec(Frozen):
 
 
 class Request(Frozen):
-    """What is asked of the model. Unset sampling values are left to the service."""
+    """What is asked of the model. Unset sampling values are left to the service; `stop` texts end the answer."""
 
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
     temperature: float | None = None
     seed: int | None = None
     max_output_tokens: int | None = None
+    stop: tuple[str, ...] = ()
 
 
 class Usage(Frozen):
@@ -87,6 +88,10 @@ class Reply(Frozen):
 
 class ModelError(Exception):
     """The model's service failed for good (exit 7); the message is one sentence naming the way out."""
+
+
+class ContextOverflow(ModelError):
+    """The request is larger than the model's context; asking again cannot help (exit 4)."""
 
 
 class Model(Protocol):

@@ -1,0 +1,76 @@
+"""Messages and tools as Chat Completions want them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from agent.models.protocol import Message, Request, ToolSpec
+
+
+def wire_text(message: Message) -> str:
+    """The text the model sees: the content, and for timed tool results a last line such as `[0.52 s]`."""
+    if message.seconds is None:
+        return message.content
+    gap = "\n" if message.content and not message.content.endswith("\n") else ""
+    return f"{message.content}{gap}[{message.seconds:.2f} s]"
+
+
+def wire_message(message: Message) -> dict[str, Any]:
+    """One message as a chat dictionary."""
+    wire: dict[str, Any] = {"role": message.role, "content": wire_text(message)}
+    if message.role == "tool":
+        wire["tool_call_id"] = message.tool_call_id or ""
+    if message.tool_calls:
+        wire["content"] = wire["content"] or None
+        wire["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": wire_arguments(call.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+    return wire
+
+
+def wire_arguments(raw: str) -> str:
+    """Arguments as sent back: several services refuse a whole conversation over one call that is not JSON."""
+    if is_object(raw):
+        return raw
+    return json.dumps({"invalid_arguments": raw}) if raw.strip() else "{}"
+
+
+def wire_tool(tool: ToolSpec) -> dict[str, Any]:
+    """One tool as a chat dictionary."""
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}
+
+
+def wire_body(request: Request, model: str, limit_name: str) -> dict[str, Any]:
+    """The whole request; `limit_name` is what the service calls the bound on output tokens."""
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [wire_message(message) for message in request.messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    if request.tools:
+        body["tools"] = [wire_tool(tool) for tool in request.tools]
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    if request.seed is not None:
+        body["seed"] = request.seed
+    if request.max_output_tokens is not None:
+        body[limit_name] = request.max_output_tokens
+    if request.stop:
+        body["stop"] = list(request.stop)
+    return body
+
+
+def is_object(text: str) -> bool:
+    """Whether `text` is one whole JSON object."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
