@@ -37,7 +37,7 @@ def shape_of(tool: str, arguments: dict[str, Any], cwd: str) -> Shape:
         case (("edit" | "write"), {"path": str(path)}):
             return Shape(tool, _key({"path": resolve(path)}, ""), f"`{tool}` on {path}")
         case "git", {"action": str(action)}:
-            return Shape(tool, _key({"action": action}, cwd), f"`git` with the action {action}")
+            return Shape(tool, _key({"action": action}, ""), f"`git` with the action {action}")
         case _:
             return Shape(tool, _key(arguments, cwd), f"`{tool}` with exactly these arguments in this directory")
 
