@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -46,8 +47,7 @@ async def take_out(
     try:
         return await asyncio.shield(worker)
     except asyncio.CancelledError:
-        reading.stop()
-        pull.cancel()
+        await pull.cancel()
         await asyncio.wait({worker})
         if not worker.cancelled():
             worker.exception()
@@ -63,16 +63,30 @@ class _Pull:
     def __init__(self, stream: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> None:
         self._stream = stream
         self._loop = loop
+        self._lock = threading.Lock()
+        self._cancelled = False
         self._waiting: Future[bytes | None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def __call__(self) -> bytes | None:
-        self._waiting = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
+        with self._lock:
+            if self._cancelled:
+                raise PatchProblem("reading the workspace was given up")
+            self._waiting = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
         return self._waiting.result()
 
     async def _next(self) -> bytes | None:
-        return await anext(self._stream, None)
+        self._idle.clear()
+        try:
+            return await anext(self._stream, None)
+        finally:
+            self._idle.set()
 
-    def cancel(self) -> None:
-        """End a wait that is under way."""
+    async def cancel(self) -> None:
+        """End the wait that is under way, and let no other begin; the stream is at rest after this."""
+        with self._lock:
+            self._cancelled = True
         if self._waiting is not None:
             self._waiting.cancel()
+        await self._idle.wait()

@@ -84,9 +84,7 @@ class _Writer:
 
     def git(self, *args: str, stdin: bytes = b"") -> str:
         """Run git in the repository and return what it says, without the line end."""
-        # Names that differ only in case are two names in a tree, whatever the user's file system says.
-        place = ("-c", "core.ignoreCase=false")
-        said = run_git(*place, *args, cwd=self._repo.root, stdin=stdin, env=self._env)
+        said = run_git(*args, cwd=self._repo.root, stdin=stdin, env=self._env)
         return said.decode("ascii").strip()
 
     def start_from(self, commit: str) -> None:

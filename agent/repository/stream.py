@@ -28,11 +28,6 @@ class ForwardStream(io.RawIOBase):
         self._position = 0
         self._allowance = 0
         self._last = b""
-        self._stopped = False
-
-    def stop(self) -> None:
-        """Make every later read fail: the one who wanted it has gone."""
-        self._stopped = True
 
     def allow_header(self) -> None:
         """The next header may be read."""
@@ -90,8 +85,6 @@ class ForwardStream(io.RawIOBase):
     def _more(self) -> bool:
         """Have at least one byte at hand; False at the end."""
         while self._at >= len(self._piece):
-            if self._stopped:
-                raise PatchProblem("reading the workspace was given up")
             piece = self._pull()
             if piece is None:
                 return False

@@ -121,6 +121,7 @@ async def test_folders_and_files_swap(lab: Any) -> None:
 
 
 async def test_odd_names_are_delivered(lab: Any) -> None:
+    lab.git("config", "core.ignoreCase", "true")
     names = [b":(glob)**", b"--stdin", b'"q', b"new\nline", b"tab\t", b"\xff", b" ", b"a\\b", b"README.MD", b"*"]
     tree = lab.tree() | {name: (0o100644, name) for name in names}
     done = lab.deliver(await lab.take_out_tree(tree))
