@@ -1,0 +1,158 @@
+"""The open-ended agent: the whole idea of a harness, on one page.
+
+    task → conversation → model → tool calls → gate → tool → sandbox → result → journal → conversation …
+
+Every step is journalled before it takes effect, so a session can be stopped anywhere and gone on with.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from typing import Any
+
+from pydantic import ValidationError
+
+from agent.autonomy.levels import Level
+from agent.checks import in_words
+from agent.journal import CallFinished, CallStarted, UserMessage
+from agent.models.protocol import Reply, ToolCall
+from agent.outcomes import Outcome
+from agent.work import End, Work
+from tools.protocol import Arguments, Tool, ToolResult
+
+MAX_SILENT_TURNS = 3
+"""Turns without a tool call before the session counts as stuck."""
+MAX_REPEATS = 5
+"""The same call with the same result, this often among the last REPEAT_WINDOW calls, counts as stuck."""
+REPEAT_WINDOW = 12
+MAX_REFUSED_SUBMITS = 4
+"""Submissions that fail the checks before the session ends with them failing."""
+NUDGE = "You made no tool call. Work with the tools; when the work is done, call `submit`."
+CUT_NUDGE = (
+    "Your answer was cut off at the output limit. Make smaller calls: edit parts of files, not whole files."
+)
+BACKFILL = "No result: the session was interrupted during this call. It may have happened in part, or not at all."
+
+
+async def run(work: Work) -> End:
+    """Let the model work until it submits and the checks pass, or something else ends it.
+
+    Raises ModelError, SandboxLost and CancelledError; calls left open then are the caller's to `backfill`.
+    """
+    silent = refused = 0
+    recent: deque[str] = deque(maxlen=REPEAT_WINDOW)
+    while True:
+        if over := work.over_budget():
+            return End(Outcome.BUDGET, f"the budget is used up: {over}")
+        reply = await work.turn()
+        if not reply.calls:
+            silent += 1
+            if silent >= MAX_SILENT_TURNS:
+                return End(Outcome.STUCK, f"the model answered {silent} times without calling a tool", reply.text)
+            work.record(UserMessage(role="user", text=_nudge(reply)))
+            continue
+        silent = 0
+        submitted: ToolResult | None = None
+        for call in reply.calls:
+            result, quit_now = await carry_out(work, call)
+            if quit_now:
+                return End(Outcome.INTERRUPTED, "you ended the session at a question")
+            recent.append(f"{call.name}\0{call.arguments}\0{result.text}")
+            if recent.count(recent[-1]) >= MAX_REPEATS:
+                return End(Outcome.STUCK, f"the model made the same `{call.name}` call {MAX_REPEATS} times over")
+            submitted = result if result.submitted else submitted
+        if submitted is not None:
+            end = await _judge(work, str(submitted.facts.get("summary") or ""))
+            refused += 1
+            if end is not None:
+                return end
+            if refused >= MAX_REFUSED_SUBMITS:
+                return End(Outcome.CHECKS_FAIL, f"submitted {refused} times, and the checks never passed")
+
+
+async def carry_out(work: Work, call: ToolCall) -> tuple[ToolResult, bool]:
+    """One call, from the model's text to a journalled result; the flag says that the person quit."""
+    parsed = parse(work.tools, call)
+    if isinstance(parsed, ToolResult):
+        return _finish(work, call, parsed, None), False
+    tool, args = parsed
+    ruling = await work.gate.review(call, tool, args, work.bench)
+    if ruling.quit:
+        return ToolResult(BACKFILL, ok=False), True
+    if ruling.verdict == "deny":
+        refusal = ToolResult(f"Not done: {ruling.reason}", ok=False, facts={"denied": True})
+        return _finish(work, call, refusal, None), False
+    args = tool.arguments.model_validate(ruling.arguments)
+    work.record(CallStarted(call=call.id, tool=tool.name, arguments=args.model_dump_json(exclude_unset=True)))
+    start = time.monotonic()
+    result = await tool.run(args, work.bench)
+    return _finish(work, call, result, time.monotonic() - start), False
+
+
+def parse(tools: dict[str, Tool], call: ToolCall) -> tuple[Tool, Arguments] | ToolResult:
+    """The tool and its validated arguments, or an error that tells the model what was wrong and the schema."""
+    tool = tools.get(call.name)
+    if tool is None:
+        return ToolResult(f"There is no tool {call.name[:80]!r}. The tools are: {', '.join(tools)}.", ok=False)
+    schema = json.dumps(tool.arguments.model_json_schema(), separators=(",", ":"))
+    try:
+        raw: Any = json.loads(call.arguments or "{}")
+    except (json.JSONDecodeError, RecursionError) as error:
+        where = (
+            f"{error.msg} at character {error.pos}"
+            if isinstance(error, json.JSONDecodeError)
+            else "nested too deeply"
+        )
+        return ToolResult(f"The arguments of {tool.name} are not JSON: {where}. The schema is {schema}", ok=False)
+    try:
+        return tool, tool.arguments.model_validate(raw)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()[:5])
+        return ToolResult(f"Wrong arguments for {tool.name}: {wrong}. The schema is {schema}", ok=False)
+
+
+def backfill(work: Work) -> None:
+    """Give every call that was left without a result an honest error, so that the conversation stays valid."""
+    for call in work.conversation.unanswered():
+        work.record(
+            CallFinished(call=call.id, tool=call.name, ok=False, text=BACKFILL, facts={"interrupted": True})
+        )
+
+
+def _finish(work: Work, call: ToolCall, result: ToolResult, seconds: float | None) -> ToolResult:
+    work.record(
+        CallFinished(
+            call=call.id,
+            tool=call.name,
+            ok=result.ok,
+            text=result.text,
+            facts=result.facts,
+            seconds=None if seconds is None else round(seconds, 3),
+            submitted=result.submitted,
+        )
+    )
+    return result
+
+
+async def _judge(work: Work, summary: str) -> End | None:
+    """Whether a submission stands: the end of the session, or None when the model has been told why not."""
+    if work.gate.level is Level.PLAN:
+        return End(Outcome.DONE, "the plan is written; nothing was changed", summary)
+    check = await work.verify()
+    if check is None:
+        return End(Outcome.DONE, "submitted; there is no verify command to check it with", summary)
+    if check.passed:
+        return End(Outcome.DONE, in_words(check), summary)
+    work.record(
+        UserMessage(
+            role="user",
+            text=f"Not accepted yet: {in_words(check)}.\n\n{check.output}\n\nMend it, then call `submit` again.",
+        )
+    )
+    return None
+
+
+def _nudge(reply: Reply) -> str:
+    return CUT_NUDGE if reply.finish == "length" else NUDGE

@@ -1,0 +1,135 @@
+"""What a session is: the things handed in, what it has opened so far, how it is interrupted, what it reports."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from agent.autonomy.gate import Answer, Approver, Gate, Question
+from agent.budgets import Spent
+from agent.journal import AnyEvent, Journal, SessionStarted
+from agent.models.protocol import Model
+from agent.outcomes import Outcome
+from agent.repository.base import Base
+from agent.repository.source import Repository
+from agent.settings import Settings
+from agent.store import SessionFolder, Store
+from agent.work import Watcher
+from sandboxes.protocol import Backend, Sandbox
+
+T = TypeVar("T")
+
+
+class Report(BaseModel):
+    """What a session came to; `--json` prints it. `seconds` are of this run, `spent` of the whole session."""
+
+    model_config = ConfigDict(frozen=True)
+
+    session: str
+    outcome: Outcome
+    exit_code: int
+    detail: str
+    summary: str = ""
+    branch: str | None = None
+    commit: str | None = None
+    files: int = 0
+    flagged: tuple[str, ...] = ()
+    patch: Path | None = None
+    resumable: bool = True
+    spent: Spent = Spent()
+    seconds: float = 0.0
+
+
+class Interrupt:
+    """Ctrl-C, made orderly: the first one ends what is under way, and the work is kept."""
+
+    def __init__(self) -> None:
+        self.fired = False
+        self._task: asyncio.Future[Any] | None = None
+
+    def fire(self) -> None:
+        """Cancel what is guarded, now and for the rest of the session."""
+        self.fired = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def guard(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await `work`, which `fire` can cancel. Raises CancelledError."""
+        task: asyncio.Future[T] = asyncio.ensure_future(work)
+        self._task = task
+        if self.fired:
+            task.cancel()
+        try:
+            return await task
+        finally:
+            self._task = None
+
+
+class PatientApprover:
+    """An approver whose waiting for a person does not count towards the session's time limit."""
+
+    def __init__(self, approver: Approver) -> None:
+        self.approver = approver
+        self.limit: asyncio.Timeout | None = None
+
+    @property
+    def name(self) -> str:
+        """Who answers."""
+        return self.approver.name
+
+    async def ask(self, question: Question) -> Answer:
+        """Ask, with the clock stopped meanwhile."""
+        limit, asked = self.limit, asyncio.get_running_loop().time()
+        ends = limit.when() if limit is not None else None
+        if limit is None or ends is None:
+            return await self.approver.ask(question)
+        limit.reschedule(None)
+        try:
+            return await self.approver.ask(question)
+        finally:
+            limit.reschedule(ends + asyncio.get_running_loop().time() - asked)
+
+
+@dataclass(slots=True)
+class Session:
+    """Everything one session needs, handed in; and what it has opened so far."""
+
+    folder: SessionFolder
+    journal: Journal
+    settings: Settings
+    task: str
+    repository: Repository
+    store: Store
+    backend: Backend
+    approver: PatientApprover
+    watch: Watcher
+    interrupt: Interrupt = field(default_factory=Interrupt)
+    base: Base | None = None
+    sandbox: Sandbox | None = None
+    model: Model | None = None
+    gate: Gate | None = None
+    check: str | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    def record(self, event: AnyEvent) -> None:
+        """Journal an event that belongs to no conversation, and show it."""
+        self.journal.append(event)
+        self.watch.event(event)
+
+
+def start_event(folder: SessionFolder, settings: Settings, task: str, repository: Repository) -> SessionStarted:
+    """The first line of a journal."""
+    return SessionStarted(
+        session=folder.id,
+        version=version("bridle"),
+        task=task,
+        repository=str(repository.root),
+        options=settings.model_dump(mode="json", exclude_none=True),
+    )

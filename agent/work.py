@@ -1,0 +1,130 @@
+"""What a strategy works with: the task, the model, the tools, the sandbox, the gate and the journal.
+
+A strategy sees nothing else. Every change of state goes through `record`, journal first.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from agent.autonomy.gate import Gate
+from agent.budgets import Budgets, Spent, exceeded, spent
+from agent.checks import run_check
+from agent.context.conversation import TURN, Conversation
+from agent.journal import AnyEvent, CheckRun, Journal, ModelReplied
+from agent.models.fingerprint import request_event
+from agent.models.prices import Prices, cost
+from agent.models.profiles import Profile
+from agent.models.protocol import Model, Reply, Request, ToolCall, ToolSpec
+from agent.outcomes import Outcome
+from tools.protocol import Tool, Workbench
+
+
+class End(NamedTuple):
+    """How a strategy ended. `summary` is the agent's own account of what it did."""
+
+    outcome: Outcome
+    detail: str
+    summary: str = ""
+
+
+class Watcher(Protocol):
+    """Whoever follows a session as it happens: the terminal, or nobody."""
+
+    def event(self, event: AnyEvent) -> None:
+        """An event that has just been journalled."""
+
+    def text(self, piece: str) -> None:
+        """A piece of the model's text; an empty one means that the text starts again."""
+
+    def note(self, line: str) -> None:
+        """Something that the user should know and that is no event."""
+
+
+@dataclass(slots=True)
+class Work:
+    """One session at work."""
+
+    task: str
+    journal: Journal
+    conversation: Conversation
+    model: Model
+    profile: Profile
+    prices: Prices | None
+    tools: dict[str, Tool]
+    bench: Workbench
+    gate: Gate
+    budgets: Budgets
+    check: str | None
+    check_seconds: float
+    watch: Watcher
+    specs: tuple[ToolSpec, ...] = field(init=False)
+    used: Spent = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.specs = tuple(
+            ToolSpec(name=t.name, description=t.description, parameters=t.arguments.model_json_schema())
+            for t in self.tools.values()
+        )
+        self.used = spent(self.journal.events)
+
+    def record(self, event: AnyEvent) -> None:
+        """Journal an event, then let it take effect on the conversation and the screen."""
+        self.journal.append(event)
+        self.conversation.add(event)
+        if isinstance(event, ModelReplied):
+            self.used = self.used.plus(event)
+        self.watch.event(event)
+
+    def over_budget(self) -> str | None:
+        """Which budget is used up, in words."""
+        return exceeded(self.budgets, self.used)
+
+    async def turn(self) -> Reply:
+        """The model's next turn in the conversation."""
+        request = Request(
+            messages=tuple(self.conversation.messages), tools=self.specs, temperature=self.profile.temperature
+        )
+        return await self.ask(request, purpose=TURN, known=self.conversation.known)
+
+    async def ask(self, request: Request, *, purpose: str, known: int = 0) -> Reply:
+        """Ask the model; journalled before and after. Raises ModelError."""
+        self.record(request_event(request, known, self.model.name, purpose))
+        start = time.monotonic()
+        reply = await self.model.complete(request, self.watch.text)
+        calls = _unique(reply.calls)
+        self.record(
+            ModelReplied(
+                text=reply.text,
+                calls=calls,
+                usage=reply.usage,
+                finish=reply.finish,
+                model=reply.model,
+                retries=reply.retries,
+                estimated=reply.estimated,
+                cost=cost(reply.usage, self.prices),
+                seconds=round(time.monotonic() - start, 3),
+            )
+        )
+        return reply.model_copy(update={"calls": calls})
+
+    async def verify(self) -> CheckRun | None:
+        """Run the verify command in the working sandbox; None when there is none."""
+        if self.check is None:
+            return None
+        event = await run_check(self.bench.sandbox, self.check, limit=self.check_seconds)
+        self.record(event)
+        return event
+
+
+def _unique(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
+    """The calls with ids that differ: some services repeat them, or send none."""
+    seen: set[str] = set()
+    out = []
+    for number, call in enumerate(calls):
+        fresh = call if call.id and call.id not in seen else call.model_copy(update={"id": f"{call.id}#{number}"})
+        seen.add(fresh.id)
+        out.append(fresh)
+    return tuple(out)

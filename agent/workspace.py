@@ -1,0 +1,68 @@
+"""The sandbox's workspace: filled, taken out, tried afresh, kept.
+
+Threat model: what comes out is the agent's. It is stored as an opaque file here, or goes through
+agent/repository/changes.py, which trusts nothing in it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from agent.repository.base import Base
+from agent.repository.inside import HISTORY_BUNDLE, setup_commands
+from sandboxes.protocol import WORKSPACE, Backend, Sandbox, SandboxError, SandboxSpec
+
+DEFAULT_IMAGE = "host" if sys.platform == "linux" else "python:3.12-slim"
+"""Without a choice: the user's own toolchain where it can be mounted, else a common image."""
+SETUP_SECONDS = 300.0
+
+
+async def open_workspace(backend: Backend, spec: SandboxSpec, archive: Path, target: str) -> Sandbox:
+    """A new sandbox with `archive` unpacked below `target`. Raises SandboxUnavailable, SandboxError."""
+    sandbox = await backend.open(spec)
+    try:
+        await sandbox.upload(archive, target)
+    except BaseException:
+        await sandbox.close()
+        raise
+    return sandbox
+
+
+async def set_up_git(sandbox: Sandbox, base: Base, bundle: Path | None) -> str | None:
+    """Make `.git` inside; the reason in words when that was not possible, which is no failure."""
+    if bundle is not None:
+        await sandbox.write(HISTORY_BUNDLE, bundle.read_bytes())
+    for command in setup_commands(base, history=bundle is not None):
+        result = await sandbox.exec(command, timeout=SETUP_SECONDS)
+        if result.exit_code == 127:
+            return "the image has no git, so the agent works without it"
+        if result.exit_code != 0:
+            return f"git could not be set up in the sandbox: {result.output.text().strip()[-200:]}"
+    return None
+
+
+async def keep_workspace(sandbox: Sandbox, target: Path) -> None:
+    """Save the workspace's tar at `target`, whole or not at all. Raises SandboxError, OSError."""
+    part = target.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            async for piece in sandbox.download(WORKSPACE):
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+async def is_there(sandbox: Sandbox | None) -> bool:
+    """Whether the sandbox still answers."""
+    if sandbox is None:
+        return False
+    try:
+        await sandbox.exec(["true"], timeout=10)
+    except SandboxError:
+        return False
+    return True

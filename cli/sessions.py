@@ -1,0 +1,73 @@
+"""`bridle sessions` and `bridle show`: what was done, read from the journals."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated
+
+import typer
+
+
+def sessions(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List the sessions, oldest first."""
+    from dataclasses import asdict
+
+    from agent.store import Store
+
+    lines = Store().list()
+    if as_json:
+        for line in lines:
+            typer.echo(json.dumps(asdict(line)))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from agent.autonomy.visible import visible
+
+    if not lines:
+        typer.echo('No sessions yet: `bridle fix "what is wrong"` starts one.')
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("session", "started", "outcome", "repository", "task"):
+        table.add_column(heading, no_wrap=heading != "task", overflow="ellipsis")
+    for line in lines:
+        started = time.strftime("%Y-%m-%d %H:%M", time.localtime(line.started)) if line.started else ""
+        outcome = line.outcome.replace("_", " ") + (" (resumable)" if line.resumable else "")
+        task = visible(line.task).strip().split("\n")[0]
+        table.add_row(line.id, started, outcome, Text(visible(line.repository)), Text(task))
+    Console().print(table)
+
+
+def show(
+    session: Annotated[str, typer.Argument(help="The session's id, the beginning of it, or `last`.")],
+    diff: Annotated[bool, typer.Option("--diff", help="Only the patch, as `git apply` takes it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The journal's events, one JSON object a line.")] = False,
+) -> None:
+    """Show what happened in a session."""
+    from agent.journal import JournalDamaged, read_events
+    from agent.outcomes import UsageProblem
+    from agent.store import Store
+
+    folder = Store().find(session)
+    if diff:
+        if not folder.patch.exists():
+            raise UsageProblem(f"session {folder.id} has no patch")
+        typer.get_binary_stream("stdout").write(folder.patch.read_bytes())
+        return
+    try:
+        events = read_events(folder.journal)
+    except (JournalDamaged, FileNotFoundError) as error:
+        raise UsageProblem(f"the journal of session {folder.id} cannot be read: {error}") from error
+    if as_json:
+        for event in events:
+            typer.echo(event.model_dump_json(exclude_none=True))
+        return
+    from rich.console import Console
+
+    from cli.terminal import show_journal
+
+    show_journal(Console(highlight=False, soft_wrap=True), events)

@@ -1,0 +1,71 @@
+"""Every test has its own state folder; a required engine or model that is missing fails the run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.service import Script, Service
+
+_SKIPPED: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder of the test's own, and none of the developer's settings."""
+    folder = tmp_path_factory.mktemp("state")
+    for name in [*os.environ]:
+        if name.startswith(("BRIDLE_", "OPENAI_")) and name not in {"BRIDLE_CACHE_DIR", "BRIDLE_REQUIRE_ENGINE"}:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("BRIDLE_STATE_DIR", str(folder))
+    monkeypatch.setenv("BRIDLE_CONFIG", str(folder / "config.toml"))
+    return folder
+
+
+@pytest.fixture
+def service() -> Iterator[Callable[[Script], Service]]:
+    """Starts scripted model services and closes them."""
+    started: list[Service] = []
+
+    def start(script: Script) -> Service:
+        started.append(Service(script))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """A Docker engine that answers, or a loud skip."""
+    try:
+        done = subprocess.run(["docker", "version"], capture_output=True, timeout=20, check=False)
+    except FileNotFoundError:
+        pytest.skip("NO DOCKER: the docker command is missing; these tests prove nothing until it is there")
+    if done.returncode != 0:
+        pytest.skip("NO DOCKER ENGINE ANSWERS: these tests prove nothing until one does")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.skipped and any(item.get_closest_marker(name) for name in ("docker", "local_model")):
+        _SKIPPED.append(item.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _SKIPPED and os.environ.get("BRIDLE_REQUIRE_ENGINE"):
+        session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _SKIPPED:
+        terminalreporter.section("SKIPPED FOR WANT OF AN ENGINE OR A MODEL", red=True)
+        terminalreporter.line(f"{len(_SKIPPED)} tests, the first of them {_SKIPPED[0]}")
+        if os.environ.get("BRIDLE_REQUIRE_ENGINE"):
+            terminalreporter.line("BRIDLE_REQUIRE_ENGINE is set, so the run has failed")
