@@ -236,7 +236,9 @@ def _too_large(taking: Taking, path: bytes) -> PatchProblem:
 
 def _keep(taking: Taking, path: bytes, sha256: str, data: bytes) -> None:
     _spend(taking, len(data))
-    (taking.spool / sha256).write_bytes(data)
+    place = taking.spool / sha256
+    if not place.exists():
+        place.write_bytes(data)
 
 
 def _spend(taking: Taking, size: int) -> None:

@@ -346,6 +346,13 @@ async def test_malformed_headers_are_refused(lab: Any, engine: Any, tail: bytes)
         await lab.take_out(whole + tail + bytes(1024))
 
 
+async def test_a_header_may_not_be_larger_than_it_needs_to_be(lab: Any, engine: Any) -> None:
+    engine.tree(lab.tree())
+    engine.add(b"workspace/new", b"x", pax_headers={"comment": "c" * (2 << 20)})
+    with pytest.raises(PatchProblem, match="header is larger"):
+        await lab.take_out(engine.bytes())
+
+
 async def test_symlinks_git_would_refuse_are_left_out(lab: Any, engine: Any) -> None:
     engine.tree(lab.tree())
     engine.add(b"workspace/.gitmodules", type=SYM, linkname="x")
