@@ -171,7 +171,7 @@ class PlainClient:
         command = shell_command(RUN, [*plan, b"1" if stdin else b"0", *words])
         run = Run(max_output, on_output)
         ending: Ending = "exited"
-        follower = await self._begin(run, command, stdin)
+        follower = await self._begin(run, *command, stdin)
         try:
             try:
                 async with asyncio.timeout(timeout):
@@ -189,8 +189,8 @@ class PlainClient:
             run.over = True
         return self._result(run, ending, cwd, number, begun)
 
-    async def _begin(self, run: Run, command: list[str], stdin: bytes) -> asyncio.Task[None]:
-        packets = await self._start(command)
+    async def _begin(self, run: Run, command: list[str], env: dict[str, str], stdin: bytes) -> asyncio.Task[None]:
+        packets = await self._start(command, env)
 
         async def converse() -> None:
             sender = asyncio.ensure_future(packets.send(stdin))
@@ -204,11 +204,13 @@ class PlainClient:
         follower.add_done_callback(self._followers.discard)
         return follower
 
-    async def _start(self, command: list[str]) -> Packets:
+    async def _start(self, command: list[str], env: dict[str, str]) -> Packets:
         if self._channel.ended.done():
             raise self._channel.lost()
         try:
-            _, sock, early = await in_thread(self._engine.start_exec, self._container, cmd=command)
+            _, sock, early = await in_thread(
+                self._engine.start_exec, self._container, cmd=command, environment=env
+            )
         except ENGINE_ERRORS as e:
             raise lost_or_unavailable(self._engine, self._name, e) from e
         return Packets(sock, early)
@@ -285,7 +287,7 @@ class PlainClient:
         """
         command = shell_command(f'({script})\necho "\nexit $?" >&2', arguments)
         run = Run(limit, None)
-        follower = await self._begin(run, command, stdin)
+        follower = await self._begin(run, *command, stdin)
         await self._until(run.closed, follower)
         code = run.word("exit") or ["1"]
         number = int(code[0]) if code[0].isdigit() else 1

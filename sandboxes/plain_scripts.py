@@ -170,12 +170,17 @@ SAYINGS: dict[str, FileProblem] = {
 }
 
 
-def shell_command(script: str, arguments: Sequence[bytes]) -> list[str]:
-    """The command that runs a script with arguments of any bytes."""
+def shell_command(script: str, arguments: Sequence[bytes]) -> tuple[list[str], dict[str, str]]:
+    """The command, and its environment, that runs a script with arguments of any bytes.
+
+    The script comes in a variable, so that `ps` does not show it to the agent at every turn.
+    """
+    starter = 'script=$BRIDLE_SCRIPT; unset BRIDLE_SCRIPT; eval "$script"'
     try:
-        return ["sh", "-c", script, "bridle", *(a.decode() for a in arguments)]
+        words = [a.decode() for a in arguments]
     except UnicodeDecodeError:
-        return ["sh", "-c", DECODE + script, "bridle", *(_escaped(a) for a in arguments)]
+        words, script = [_escaped(a) for a in arguments], DECODE + script
+    return ["sh", "-c", starter, "bridle", *words], {"BRIDLE_SCRIPT": script}
 
 
 def _escaped(data: bytes) -> str:

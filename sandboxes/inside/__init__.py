@@ -9,5 +9,6 @@ MODULES = (
     "sandboxes.inside.output",
     "sandboxes.inside.files",
     "sandboxes.inside.stream",
+    "sandboxes.inside.calls",
     "sandboxes.inside.runner",
 )

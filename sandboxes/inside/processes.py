@@ -7,6 +7,7 @@ reach its descriptors; they may well kill or stop supervisors.
 import ctypes
 import errno
 import os
+import select
 import signal
 import time
 
@@ -124,12 +125,114 @@ def search_path(name: bytes, path: bytes) -> "list[bytes]":
     return [os.path.join(folder or b".", name) for folder in path.split(b":")]
 
 
-def become_command(argv: "list[bytes]", cwd: bytes, env: "dict[bytes, bytes]", fds: "tuple[int, int]") -> str:
-    """In the forked child: turn into the command. Returns only on failure, saying at which step and why."""
+class Supervisor:
+    """A process that starts one command after the other, and the pipes to it.
+
+    Below it a child waits that turns into the next command when `request` says which, so that no call waits for a
+    fork. `status` brings news (see `supervise`); `output` is what its commands write. With `stdin`, it is for one
+    command only, which reads what is written there.
+    """
+
+    def __init__(self, with_stdin: bool) -> None:
+        opened = []  # type: list[int]
+        try:
+            request, self.request = _pipe(opened)
+            self.output, output = _pipe(opened)
+            self.status, status = _pipe(opened)
+            stdin, self.stdin = _pipe(opened) if with_stdin else (-1, -1)
+            self.pid = os.fork()
+        except OSError:
+            for fd in opened:
+                os.close(fd)
+            raise
+        if self.pid == 0:
+            try:
+                supervise(request, stdin, output, status)
+            finally:
+                os._exit(0)
+        for fd in (request, output, status, stdin):
+            if fd >= 0:
+                os.close(fd)
+        self.once = with_stdin
+        self.news = b""
+        self.command = 0
+        """The process that is, or is about to become, the command."""
+
+
+def _pipe(opened: "list[int]") -> "tuple[int, int]":
+    ends = os.pipe()
+    opened.extend(ends)
+    return ends
+
+
+def request_bytes(argv: "list[bytes]", cwd: bytes, env: "dict[bytes, bytes]") -> bytes:
+    """A command as `become_command` reads it: a length, then its parts."""
+    parts = [cwd, b"%d" % len(argv), *argv]
+    for name, value in env.items():
+        parts += (name, value)
+    data = b"\0".join(parts)
+    return len(data).to_bytes(8, "big") + data
+
+
+def supervise(request: int, stdin: int, output: int, status: int) -> None:
+    """In the forked supervisor: fork a child to become the command, report, wait until all of it is gone, again.
+
+    Reports are lines: `pid N` when a child is ready, `exit STATUS` when the command has ended, or the step that
+    failed and the error number. Being a subreaper, the supervisor keeps orphans of its call below itself, so that
+    the runner finds them. It ends when the runner closes the request pipe.
+    """
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    kept = 2
+    for fd in sorted((request, output, status, max(stdin, request))):
+        os.closerange(kept + 1, fd)
+        kept = fd
+    os.closerange(kept + 1, 1 << 16)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    hang_up = select.poll()
+    hang_up.register(request, 0)
+    while not hang_up.poll(0):
+        try:
+            child = os.fork()
+        except OSError as e:
+            os.write(status, b"fork %d\n" % (e.errno or 0))
+            return
+        if child == 0:
+            failure = become_command(request, stdin, output)
+            if failure:
+                os.write(status, failure)
+            return
+        os.write(status, b"pid %d\n" % child)
+        while True:
+            try:
+                pid, raw = os.waitpid(-1, 0)
+            except ChildProcessError:
+                break
+            if pid == child:
+                os.write(status, b"exit %d\n" % raw)
+
+
+def become_command(request: int, stdin: int, output: int) -> bytes:
+    """In the forked child: wait for a command and turn into it. Returns only when that fails, with the reason."""
     os.setsid()
-    os.dup2(fds[0], 0)
-    os.dup2(fds[1], 1)
-    os.dup2(fds[1], 2)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    if stdin >= 0:
+        os.dup2(stdin, 0)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    data = b""
+    while len(data) < 8 or len(data) < 8 + int.from_bytes(data[:8], "big"):
+        part = os.read(request, 1 << 16)
+        if not part:
+            return b""
+        data += part
+    cwd, count, *rest = data[8:].split(b"\0")
+    argv, variables = rest[: int(count)], rest[int(count) :]
+    env = dict(zip(variables[::2], variables[1::2]))  # noqa: B905 -- Python 3.10 and newer only
     libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
     try:
         # When memory runs out, the kernel shall pick a command and not the runner.
@@ -138,14 +241,11 @@ def become_command(argv: "list[bytes]", cwd: bytes, env: "dict[bytes, bytes]", f
         os.close(fd)
     except OSError:
         pass
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     try:
         os.chdir(cwd)
     except OSError as e:
-        return "cwd {}".format(e.errno)
+        return b"cwd %d\n" % (e.errno or 0)
     failure = errno.ENOENT
     for candidate in search_path(argv[0], env.get(b"PATH", DEFAULT_PATH)):
         try:
@@ -154,50 +254,4 @@ def become_command(argv: "list[bytes]", cwd: bytes, env: "dict[bytes, bytes]", f
             # A later folder may have a program that can be run; "not found" says less than any other reason.
             if e.errno not in (errno.ENOENT, errno.ENOTDIR):
                 failure = e.errno or 0
-        except ValueError:
-            failure = errno.EINVAL
-    return "exec {}".format(failure)
-
-
-def supervise(argv: "list[bytes]", cwd: bytes, env: "dict[bytes, bytes]", fds: "tuple[int, int, int]") -> None:
-    """In the forked supervisor: start the command, report how it goes, stay while anything of it lives.
-
-    Being a subreaper, it keeps orphans of its call below itself, so that the runner finds them.
-    """
-    stdin, output, status = fds
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    null = os.open("/dev/null", os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    kept = 2
-    for fd in [*sorted({stdin, output, status}), 1 << 16]:
-        os.closerange(kept + 1, fd)
-        kept = fd
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    failure_read, failure_write = os.pipe()
-    try:
-        child = os.fork()
-    except OSError as e:
-        os.write(status, b"fork %d\n" % (e.errno or 0))
-        return
-    if child == 0:
-        os.close(status)
-        failure = become_command(argv, cwd, env, (stdin, output))
-        os.write(failure_write, failure.encode())
-        return
-    os.write(status, b"pid %d\n" % child)
-    for fd in {stdin, output, failure_write}:
-        os.close(fd)
-    failure_bytes = os.read(failure_read, 64)
-    os.close(failure_read)
-    if failure_bytes:
-        os.write(status, failure_bytes + b"\n")
-        return
-    while True:
-        try:
-            pid, raw = os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
-        if pid == child:
-            os.write(status, b"exit %d\n" % raw)
+    return b"exec %d\n" % failure

@@ -21,7 +21,7 @@ class Stream:
 
     def __init__(self, on_frame: "Callable[[dict[str, Any], bytearray], None]") -> None:
         self.poller = select.poll()
-        self.handlers = {}  # type: dict[int, Callable[[], None]]
+        self.handlers = {}  # type: dict[int, Callable[[], object]]
         self.on_frame = on_frame
         self.incoming = bytearray()
         self.outgoing = []  # type: list[bytes]
@@ -29,18 +29,21 @@ class Stream:
         os.set_blocking(1, False)
         self.watch(0, select.POLLIN, self.receive)
 
-    def watch(self, fd: int, events: int, handler: "Callable[[], None]") -> None:
+    def watch(self, fd: int, events: int, handler: "Callable[[], object]") -> None:
         self.handlers[fd] = handler
         self.poller.register(fd, events)
 
     def watches(self, fd: int) -> bool:
         return fd in self.handlers
 
+    def unwatch(self, fd: int) -> None:
+        del self.handlers[fd]
+        self.poller.unregister(fd)
+
     def forget(self, fd: int) -> None:
-        """Stop watching a descriptor and close it; harmless when it is not watched."""
-        if self.handlers.pop(fd, None) is not None:
-            self.poller.unregister(fd)
-            os.close(fd)
+        """Stop watching a descriptor and close it."""
+        self.unwatch(fd)
+        os.close(fd)
 
     def wait(self, milliseconds: "float | None") -> None:
         """Wait for events and handle them. A handler may be called without need, so none of them may block."""
@@ -93,5 +96,5 @@ class Stream:
                 self.outgoing[0] = self.outgoing[0][written:]
             else:
                 self.outgoing.pop(0)
-        if self.handlers.pop(1, None) is not None:
-            self.poller.unregister(1)
+        if self.watches(1):
+            self.unwatch(1)

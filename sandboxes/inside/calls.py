@@ -1,0 +1,325 @@
+"""Commands inside a sandbox: started, listened to, ended, reported.
+
+Threat model: commands can kill or stop their supervisors, hold their pipes open for ever and write without end.
+None of it blocks the runner, and a call can always be ended: see `Calls.tree`.
+"""
+
+import errno
+import fcntl
+import os
+import select
+import signal
+import sys
+import termios
+import time
+
+from sandboxes.inside.output import CHUNK, Output, Spills
+from sandboxes.inside.processes import (
+    Supervisor,
+    below,
+    freeze_and_kill,
+    living,
+    oom_kills,
+    request_bytes,
+    send_signal,
+)
+from sandboxes.inside.stream import Stream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+LIVE_EVERY = 0.02
+LIVE_BACKLOG = 1 << 20
+KILL_SECONDS = 5.0
+IDLE = 2
+"""How many supervisors are kept for the next calls."""
+
+
+class Call:
+    """One command under way, or over while background processes of it live on."""
+
+    def __init__(self, number: int, name: bytes, supervisor: Supervisor, output: Output, deadline: float) -> None:
+        self.number, self.name, self.supervisor = number, name, supervisor
+        self.output, self.deadline = output, deadline
+        self.feeding = set()  # type: set[int]
+        self.oom_before = oom_kills()
+        self.done = False
+
+
+class Calls:
+    """All calls and their supervisors. `refuse` reports that a call's working directory is none."""
+
+    def __init__(self, stream: Stream, refuse: "Callable[[int, int, str], None]") -> None:
+        self.stream, self.refuse = stream, refuse
+        self.spills = Spills()
+        self.running = {}  # type: dict[int, Call]
+        self.supervisors = {}  # type: dict[int, Supervisor]
+        self.serving = {}  # type: dict[Supervisor, Call]
+        self.idle = []  # type: list[Supervisor]
+        self.wake, wake_write = os.pipe()
+        os.set_blocking(self.wake, False)
+        os.set_blocking(wake_write, False)
+        signal.set_wakeup_fd(wake_write)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        stream.watch(self.wake, select.POLLIN, self.on_child)
+
+    def patience(self) -> "float | None":
+        """Milliseconds until something is due."""
+        due = [call.deadline for call in self.running.values()]
+        due += [call.output.next_live for call in self.running.values() if call.output.unseen]
+        return max(0.0, (min(due) - time.monotonic()) * 1000 + 0.5) if due else None
+
+    def on_time(self) -> None:
+        """Do what is due."""
+        now = time.monotonic()
+        for call in list(self.running.values()):
+            if now >= call.deadline:
+                self.kill(call, "timeout")
+            elif call.output.unseen and now >= call.output.next_live:
+                self.show(call, now)
+
+    # Beginnings.
+
+    def start(self, number: int, header: "dict[str, Any]", cwd: bytes, stdin: memoryview) -> None:
+        env = dict(os.environb)
+        for key, value in header["env"].items():
+            env[key.encode("latin-1")] = value.encode("latin-1")
+        argv = [a.encode("latin-1") for a in header["argv"]]
+        try:
+            supervisor = self.idle.pop(0) if self.idle and not stdin else self.prepare(bool(stdin))
+        except OSError as e:
+            self.not_started(number, argv[0], "fork", e.errno or 0)
+            return
+        output = Output("{}.log".format(number), header["limit"], header["live"], self.spills)
+        call = Call(number, argv[0], supervisor, output, time.monotonic() + header["timeout"])
+        self.running[number] = self.serving[supervisor] = call
+        # A command may have stopped them.
+        send_signal({supervisor.pid, supervisor.command or supervisor.pid}, signal.SIGCONT)
+        self.feed(call, supervisor.request, memoryview(request_bytes(argv, cwd, env)), False)
+        if stdin:
+            self.feed(call, supervisor.stdin, stdin, True)
+
+    def prepare(self, with_stdin: bool) -> Supervisor:
+        supervisor = Supervisor(with_stdin)
+        self.supervisors[supervisor.pid] = supervisor
+        os.set_blocking(supervisor.output, False)
+        os.set_blocking(supervisor.status, False)
+        self.stream.watch(supervisor.output, select.POLLIN, lambda: self.on_output(supervisor))
+        self.stream.watch(supervisor.status, select.POLLIN, lambda: self.on_status(supervisor))
+        return supervisor
+
+    def feed(self, call: Call, fd: int, data: memoryview, close: bool) -> None:
+        """Write `data` to one of a call's pipes as it takes it."""
+        try:
+            os.set_blocking(fd, False)
+            data = data[os.write(fd, data) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            data = memoryview(b"")  # nobody wants it
+        if data:
+            call.feeding.add(fd)
+            self.stream.watch(fd, select.POLLOUT, lambda: self.feed(call, fd, data, close))
+            return
+        if fd in call.feeding:
+            call.feeding.discard(fd)
+            self.stream.unwatch(fd)
+        if close:
+            os.close(fd)
+            call.supervisor.stdin = -1
+
+    def not_started(self, number: int, name: bytes, step: str, error: int) -> None:
+        if step == "cwd":
+            self.refuse(number, error, "cannot be the working directory: ")
+            return
+        text = b"bridle: " + name[:1000] + b": cannot be started: " + os.strerror(error).encode() + b"\n"
+        code = 127 if step == "exec" and error == errno.ENOENT else 126
+        self.stream.reply_data(number, text)
+        self.stream.reply("exit", number, b"", code=code, ending="exited", head=len(text), dropped=0, spilled=0)
+
+    # News.
+
+    def on_output(self, supervisor: Supervisor, limit: int = CHUNK) -> int:
+        """Take what its commands wrote, at most `limit` bytes, and say how much it was."""
+        try:
+            data = os.read(supervisor.output, limit)
+        except BlockingIOError:
+            return 0
+        call = self.serving.get(supervisor)
+        if not data:
+            self.stream.forget(supervisor.output)
+            supervisor.output = -1
+            self.release(supervisor)
+        elif call is not None and call.done:
+            call.output.add_to_spill(data)
+        elif call is not None:
+            call.output.add(data)
+        return len(data)
+
+    def drain(self, supervisor: Supervisor) -> None:
+        """Take what is in the pipe by now, and not what comes after."""
+        if supervisor.output < 0:
+            return
+        waiting = bytearray(4)
+        fcntl.ioctl(supervisor.output, termios.FIONREAD, waiting)
+        left = int.from_bytes(waiting, sys.byteorder)
+        while left > 0 and supervisor.output >= 0:
+            left -= self.on_output(supervisor, min(left, CHUNK)) or left
+
+    def on_status(self, supervisor: Supervisor) -> None:
+        while supervisor.status >= 0:
+            try:
+                data = os.read(supervisor.status, 4096)
+            except BlockingIOError:
+                return
+            if not data:
+                self.stream.forget(supervisor.status)
+                supervisor.status = -1
+                return
+            lines = (supervisor.news + data).split(b"\n")
+            supervisor.news = lines.pop()
+            for line in lines:
+                word, _, value = line.partition(b" ")
+                self.on_news(supervisor, word.decode("latin-1"), int(value))
+
+    def on_news(self, supervisor: Supervisor, word: str, value: int) -> None:
+        call = self.serving.get(supervisor)
+        if word == "pid":
+            supervisor.command = value
+            if call is not None and call.done:
+                self.release(supervisor)
+                call = None
+            if call is None and supervisor not in self.idle:
+                self.keep_or_end(supervisor)
+        elif call is None:
+            self.lose(supervisor)  # its child was killed before it became a command
+        elif call.done:
+            return
+        elif word == "exit":
+            self.finish(call, value)
+        else:
+            self.forget(call)
+            self.not_started(call.number, call.name, word, value)
+
+    def release(self, supervisor: Supervisor) -> None:
+        """Nothing of the supervisor's last call is left."""
+        call = self.serving.get(supervisor)
+        if call is not None and call.done:
+            self.drain(supervisor)
+            call.output.close()
+            self.serving.pop(supervisor, None)
+
+    def keep_or_end(self, supervisor: Supervisor) -> None:
+        if not supervisor.once and len(self.idle) < IDLE and supervisor.status >= 0:
+            self.idle.append(supervisor)
+        else:
+            self.lose(supervisor)
+
+    def lose(self, supervisor: Supervisor) -> None:
+        """Want nothing more of a supervisor: without a request pipe it ends."""
+        if supervisor in self.idle:
+            self.idle.remove(supervisor)
+        if supervisor.request >= 0:
+            os.close(supervisor.request)
+            supervisor.request = -1
+
+    def show(self, call: Call, now: float) -> None:
+        """Send what is new to a live view, unless the host is behind."""
+        output = call.output
+        if self.stream.backlog > LIVE_BACKLOG:
+            output.missed += len(output.unseen)
+        else:
+            self.stream.reply("live", call.number, bytes(output.unseen), missed=output.missed)
+            output.missed = 0
+        output.unseen.clear()
+        output.next_live = now + LIVE_EVERY
+
+    # Endings.
+
+    def on_child(self) -> None:
+        try:
+            os.read(self.wake, 4096)
+        except BlockingIOError:
+            pass
+        while True:
+            try:
+                pid, raw = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            supervisor = self.supervisors.pop(pid, None)
+            if supervisor is not None:
+                self.on_supervisor_gone(supervisor)
+            for call in list(self.running.values()):
+                if call.supervisor.command == pid:
+                    self.finish(call, raw)
+
+    def on_supervisor_gone(self, supervisor: Supervisor) -> None:
+        """A supervisor has ended: as it should, or killed by a command; then the command is the runner's child."""
+        self.on_status(supervisor)
+        call = self.serving.get(supervisor)
+        if call is not None and not call.done:
+            try:
+                pid, raw = os.waitpid(supervisor.command or sys.maxsize, os.WNOHANG)
+            except (ChildProcessError, OverflowError):
+                pid, raw = -1, int(signal.SIGKILL)
+            if pid:
+                self.finish(call, raw)
+        self.lose(supervisor)
+
+    def finish(self, call: Call, raw: int) -> None:
+        if call.done:
+            return
+        code = 128 + os.WTERMSIG(raw) if os.WIFSIGNALED(raw) else os.WEXITSTATUS(raw)
+        out_of_memory = code != 0 and oom_kills() > call.oom_before
+        self.conclude(call, code, "out_of_memory" if out_of_memory else "exited")
+
+    def conclude(self, call: Call, code: "int | None", ending: str) -> None:
+        """Report the call, with what is in the pipe by now; background processes may go on writing."""
+        self.drain(call.supervisor)
+        if call.output.unseen or call.output.missed:
+            self.show(call, time.monotonic())
+        self.forget(call)
+        head, tail, dropped = call.output.ends()
+        self.stream.reply_data(call.number, head + tail)
+        counts = {"head": len(head), "dropped": dropped, "spilled": int(call.output.ok)}
+        self.stream.reply("exit", call.number, b"", code=code, ending=ending, **counts)
+
+    def forget(self, call: Call) -> None:
+        call.done = True
+        del self.running[call.number]
+        for fd in call.feeding:
+            self.stream.unwatch(fd)
+        if call.supervisor.stdin >= 0:
+            os.close(call.supervisor.stdin)
+            call.supervisor.stdin = -1
+        if call.feeding or call.supervisor.output < 0:
+            self.lose(call.supervisor)
+        call.feeding.clear()
+
+    def kill(self, call: Call, ending: str) -> None:
+        """Kill everything the call started and still has, then report it."""
+        self.on_status(call.supervisor)
+        if call.done:
+            return
+        # A stopped supervisor cannot end by itself: if it is missing, a command has killed it.
+        send_signal({call.supervisor.pid}, signal.SIGSTOP)
+        if not freeze_and_kill(lambda: self.tree(call), KILL_SECONDS):
+            os._exit(1)  # whatever cannot be killed goes down with the container
+        send_signal({call.supervisor.pid}, signal.SIGKILL)
+        self.lose(call.supervisor)
+        self.conclude(call, None, ending)
+
+    def tree(self, call: Call) -> "set[int]":
+        """The call's living processes. Without its supervisor, also the orphans no other call accounts for."""
+        table = living()
+        if call.supervisor.pid in table:
+            return below(table, {call.supervisor.pid})
+        known = set(self.supervisors)
+        known.update(other.supervisor.command for other in self.running.values() if other is not call)
+        me = os.getpid()
+        strays = {pid for pid, parent in table.items() if parent == me and pid not in known}
+        return strays | below(table, strays)
