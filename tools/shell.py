@@ -28,9 +28,12 @@ _CWD_FILE = f"{_STATE}/cwd"
 
 # The trap tells where the command ended, whichever way it ends. The token tells this call's word from an older
 # one: a command that replaced the trap or the shell (`exec`) leaves the directory as it was.
-_SCRIPT = """trap '{{ set +x; [ -d {state} ] || mkdir -p {state}
-{{ echo {token}; pwd -P; }} >|{file}; }} 2>/dev/null || :' EXIT
-_bridle=$1; set --; eval "$_bridle\""""
+# All on one line, so that the line numbers in the shell's messages are the command's own.
+_SCRIPT = (
+    "trap '{{ set +x; [ -f {file} ] || {{ rm -rf {file}; mkdir -p {state}; }}; "
+    "{{ echo {token}; pwd -P; }} >|{file}; }} 2>/dev/null || :' EXIT; "
+    '_bridle=$1; set --; eval "$_bridle"'
+)
 
 
 class ShellArguments(Arguments):
@@ -117,7 +120,7 @@ def _ending(result: ExecResult, timeout: float) -> str:
     if result.ending == "out_of_memory":
         return "killed: out of memory"
     code = result.exit_code
-    hints = {126: ": found, but it cannot be executed", 127: ": command not found"}
+    hints = {126: ": usually a file that cannot be executed", 127: ": usually a command that was not found"}
     if code in hints:
         return f"exit {code}{hints[code]}"
     if code is not None and code > 128 and code - 128 in set(signal.Signals):
