@@ -40,6 +40,7 @@ class LocalModel:
         self._child: asyncio.subprocess.Process | None = None
         self._chat: ChatModel | None = None
         self._log: Path | None = None
+        self._url: str | None = None
 
     @property
     def name(self) -> str:
@@ -49,6 +50,11 @@ class LocalModel:
     def pid(self) -> int | None:
         """The child's process id, once it is started."""
         return self._child.pid if self._child else None
+
+    @property
+    def url(self) -> str | None:
+        """Where the child listens, once it does."""
+        return self._url
 
     async def start(self) -> None:
         """Start the child and wait until it answers; harmless to repeat. Raises ModelError."""
@@ -92,11 +98,11 @@ class LocalModel:
             "threads": self._threads,
         }
         try:
-            url = await self._launch(settings, path.parent)
+            self._url = await self._launch(settings, path.parent)
         except BaseException:
             await self._end()
             raise
-        return ChatModel(LOCAL, f"{url}/v1", key, max_attempts=2, on_retry=self._on_retry)
+        return ChatModel(LOCAL, f"{self._url}/v1", key, max_attempts=2, on_retry=self._on_retry)
 
     async def _launch(self, settings: dict[str, object], folder: Path) -> str:
         """Start the child; the address it listens at."""

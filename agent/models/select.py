@@ -39,8 +39,7 @@ def make_model(
     if name.startswith(REPLAY):
         return _replay(Path(name.removeprefix(REPLAY)))
     base_url = base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
-    address = urlsplit(base_url)
-    if address.scheme not in ("http", "https") or not address.hostname:
+    if not _is_address(base_url):
         raise UsageProblem(f"{base_url!r} is no base URL of a model service: give one like {OPENAI_URL}")
     api_key = api_key or os.environ.get("OPENAI_API_KEY")
     if not api_key:
@@ -50,6 +49,14 @@ def make_model(
     from agent.models.chat import ChatModel
 
     return ChatModel(name, base_url, api_key, on_retry=on_retry)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        address = urlsplit(url)
+        return address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+    except ValueError:
+        return False
 
 
 def _local(on_retry: Callable[[str], None] | None) -> Model:

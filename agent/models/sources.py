@@ -91,7 +91,7 @@ class HttpSource:
                 raise SourceFailed(f"{self._url} answered with a range that was not asked for")
             written = have if response.status_code == 206 else 0
             with into.open("ab" if written else "wb") as file:
-                async for block in response.aiter_bytes(BLOCK):
+                async for block in response.aiter_bytes():  # as it comes: blocks of a size would be lost in a cut
                     written += len(block)
                     if written > size:
                         raise SourceFailed(f"{self._url} is longer than the {size} bytes of the model")
