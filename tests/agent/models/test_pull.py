@@ -190,10 +190,11 @@ async def test_a_file_put_there_by_hand_counts_once_it_is_hashed(folder: Path) -
     assert stamp(folder / FILE.name).exists()
 
 
-async def test_a_full_disk_is_told_before(folder: Path) -> None:
+async def test_a_full_disk_is_told_before(web: Web, folder: Path) -> None:
     huge = ModelFile("huge", 1 << 60, "0" * 64)
     with pytest.raises(ModelError, match=r"room for .* BRIDLE_CACHE_DIR"):
-        await pull(huge, sources=[PUBLISHER], folder=folder)
+        await pull(huge, sources=[web.source()], folder=folder)
+    assert web.ranges == []
 
 
 async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
