@@ -8,6 +8,7 @@ from typing import get_args
 
 from agent.journal import AnyEvent
 from agent.outcomes import EXIT_CODES
+from agent.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,3 +28,8 @@ def test_every_link_of_the_documents_leads_somewhere() -> None:
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_setting_is_documented() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/settings.md").read_text(), re.MULTILINE)
+    assert rows == list(Settings.model_fields)

@@ -2,94 +2,36 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.cells import cell_len
+from support.terminal import PROMPT, OnTerminal
 
 CHILD = Path(__file__).with_name("terminal_child.py")
-PROMPT = "\nAllow this?"
 ERASE = "\x7f" * 200
-ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[()][0-9A-B]|[=>78])")
 
 
-class Terminal:
-    """A child on a pseudo-terminal of 24 by 80; `seen` is all it has printed."""
+class Terminal(OnTerminal):
+    """A terminal approver with a scenario, in a child."""
 
     def __init__(self, scenario: dict[str, Any], result: Path, env: dict[str, str]) -> None:
         self.result_file = result
-        self.master, slave = os.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        keep = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLUMNS", "LINES"}}
-        self.child = subprocess.Popen(
-            [sys.executable, str(CHILD), json.dumps(scenario), str(result)],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-            env={**keep, "TERM": "xterm-256color", "PYTHONUTF8": "1", **env},
-        )
-        os.close(slave)
-        self.seen = ""
-        self.raw = b""
-        self._at = 0
-
-    def expect(self, text: str, seconds: float = 30) -> str:
-        """Wait until `text` appears after what was expected last; returns what came up to its end."""
-        deadline = time.monotonic() + seconds
-        while (found := self.seen.find(text, self._at)) < 0:
-            if not self._read(deadline - time.monotonic()):
-                raise AssertionError(f"no {text!r} in: {self.seen[self._at :]}")
-        start, self._at = self._at, found + len(text)
-        return self.seen[start : self._at]
-
-    def _read(self, seconds: float) -> bool:
-        if seconds <= 0 or not select.select([self.master], [], [], seconds)[0]:
-            return False
-        try:
-            data = os.read(self.master, 65536)
-        except OSError:  # the child has closed its end
-            return False
-        self.raw += data
-        self.seen = ESCAPE.sub("", self.raw.decode("utf-8", "replace"))
-        return bool(data)
-
-    def send(self, keys: str) -> None:
-        """Type."""
-        os.write(self.master, keys.encode())
-
-    def answer(self, keys: str) -> None:
-        """Wait for the prompt, then type."""
-        self.expect(PROMPT)
-        self.send(keys)
+        super().__init__([sys.executable, str(CHILD), json.dumps(scenario), str(result)], env)
 
     def end(self) -> dict[str, Any]:
         """What the child made of it."""
-        while self._read(60):
-            pass
-        assert self.child.wait(timeout=60) == 0, self.seen
+        assert self.wait() == 0, self.seen
         outcome: dict[str, Any] = json.loads(self.result_file.read_text())
         assert outcome["terminal_restored"]
         return outcome
-
-    def close(self) -> None:
-        """End the child if it is still there."""
-        self.child.kill()
-        self.child.wait()
-        os.close(self.master)
 
 
 class Terminals:
