@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from agent.repository.archive import read_archive
 from agent.repository.changes import PatchProblem
-from agent.repository.names import is_git_own, parents, unusable
+from agent.repository.names import is_git_own, is_junk, parents, unusable
 from agent.repository.patch import write_patch, write_result_archive
 
 Tree = dict[bytes, tuple[int, bytes]]
@@ -27,11 +27,9 @@ NAMES = st.one_of(
     st.sampled_from(
         [b"a", b"b", b"c", b"A", b"a.b", b"-x", b":x", b" ", b'"', b"\xff", "é".encode(), b"x\ny", b"*"]
     ),
-    st.binary(min_size=1, max_size=6).filter(
-        lambda name: b"/" not in name and b"\0" not in name and name not in {b".", b".."} and not is_git_own(name)
-    ),
-)
-PATHS = st.lists(NAMES, min_size=1, max_size=3).map(b"/".join)
+    st.binary(min_size=1, max_size=6).filter(lambda name: not unusable(name) and b"/" not in name),
+).filter(lambda name: not name.startswith(b".") and not is_git_own(name) and not is_junk(name + b"/x", set()))
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map(b"/".join).filter(lambda path: not is_junk(path, set()))
 CONTENTS = st.one_of(
     st.binary(max_size=40), st.sampled_from([b"", b"same\n", b"line\n" * 50, bytes(2000), b"a\r\nb\n"])
 )
@@ -74,7 +72,7 @@ def lay_out(root: Path, tree: Tree) -> None:
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
