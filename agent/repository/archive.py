@@ -96,9 +96,3 @@ def read_archive(archive: Path) -> Iterator[tuple[bytes, IO[bytes]]]:
                 yield path, io.BytesIO(member.linkname.encode("utf-8", "surrogateescape"))
             elif (content := tar.extractfile(member) if member.isreg() else None) is not None:
                 yield path, content
-
-
-def one_file_archive(file: Path, name: str, archive: Path, *, uid: int, gid: int) -> None:
-    """An archive that holds the one file `file` under `name`."""
-    with TreeWriter(archive, uid=uid, gid=gid, time=0) as tar, file.open("rb") as content:
-        tar.file(name.encode(), 0o100644, file.stat().st_size, content)

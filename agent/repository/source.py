@@ -88,7 +88,7 @@ def _facts(root: Path) -> tuple[Path, str, bool]:
             ) from error
         if "work tree" in error.text:
             raise UsageProblem(f"{root} is a bare repository: clone it and point --repo at the clone") from error
-        raise UsageProblem(f"git cannot read the repository at {root}: {error.text.splitlines()[-1:]}") from error
+        raise UsageProblem(f"git cannot read the repository at {root}: {' '.join(error.text.split())}") from error
     toplevel, git_dir, object_format, shallow = answers
     if not toplevel or not os.path.samefile(toplevel, root):  # noqa: PTH121 -- bytes against a Path
         raise UsageProblem(
