@@ -15,7 +15,7 @@ from agent.journal import CheckRun, Delivered, PatchTaken, SessionEnded
 from agent.opening import sandbox_spec
 from agent.outcomes import Outcome, UsageProblem
 from agent.repository.changes import Changes, take_out
-from agent.repository.delivery import commit_message, deliver, slugify
+from agent.repository.delivery import commit_message, deliver, delivered_before, slugify, stored_raw
 from agent.repository.flags import flag
 from agent.repository.ignored import IgnoreRules
 from agent.repository.patch import write_patch, write_result_archive
@@ -110,10 +110,11 @@ async def _deliver(
     flags = flag(changes)
     slug = slugify(title_of(session.task))
     verified = in_words(check) if check is not None else "not verified: no verify command is known"
+    warnings = [*(item.text() for item in flags), *stored_raw(session.repository, changes)]
     shown = Preview(
         title=f"put the patch ({len(changes.changes)} changed files) on the new branch bridle/{slug}",
         diff=session.folder.patch.read_bytes().decode("utf-8", "replace"),
-        detail="\n".join([verified, *(f"! {item.text()}" for item in flags)]),
+        detail="\n".join([verified, *(f"! {line}" for line in warnings)]),
     )
     gate = session.gate or Gate(session.settings.autonomy, session.approver, session.record)
     session.gate = gate
@@ -131,6 +132,7 @@ async def _deliver(
         verified=check.command if check is not None else None,
         flags=flags,
         skipped=changes.skipped,
+        session=session.folder.id,
     )
     archive = session.folder.base_archive
     try:
@@ -139,8 +141,6 @@ async def _deliver(
         )
     except (PatchProblem, UsageProblem) as error:
         return End(Outcome.USAGE, f"the patch is kept, but not delivered: {error}", end.summary), None
-    for note in done.notes:
-        session.watch.note(note)
     event = Delivered(branch=done.branch, commit=done.commit)
     session.record(event)
     return end, event
@@ -149,6 +149,16 @@ async def _deliver(
 def title_of(task: str) -> str:
     """The first line of the task that says something."""
     return next(line.strip() for line in task.splitlines() if line.strip())[:200]
+
+
+def recover_delivery(session: Session) -> Delivered | None:
+    """The delivery of an earlier run that was killed before it could journal it."""
+    found = delivered_before(session.repository, session.folder.id)
+    if found is None:
+        return None
+    event = Delivered(branch=found.branch, commit=found.commit)
+    session.record(event)
+    return event
 
 
 async def report(session: Session, end: End, changes: Changes | None, branch: Delivered | None) -> Report:

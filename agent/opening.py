@@ -93,20 +93,15 @@ async def _bundle(session: Session) -> Path | None:
 def _find_check(session: Session, base: Base) -> str | None:
     if session.settings.autonomy is Level.PLAN:
         return None
-    return session.settings.verify or find_check(session.repository.root, text_paths(base))
+    return session.settings.verify or find_check(session.repository.root, base.text_paths())
 
 
 def sandbox_spec(session: Session, run_id: str) -> SandboxSpec:
     """What kind of sandbox this session works in."""
-    paths = text_paths(session.base) if session.base else []
+    paths = session.base.text_paths() if session.base else []
     return SandboxSpec(
         run_id=run_id, image=session.settings.image or DEFAULT_IMAGE, env={"PYTHONPATH": import_path(paths)}
     )
-
-
-def text_paths(base: Base) -> list[str]:
-    """The paths taken in, as text."""
-    return [path.decode("utf-8", "replace") for path in base.files]
 
 
 def strategy_of(session: Session) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import traceback
 
 from agent import loop
-from agent.ending import check_and_deliver, report, take_patch
+from agent.ending import check_and_deliver, recover_delivery, report, take_patch
 from agent.journal import AnyEvent, Delivered, ModelReplied, PatchTaken, UserMessage
 from agent.models.protocol import ContextOverflow, ModelError
 from agent.opening import begin_conversation, make_work, open_sandbox, reap, strategy_of
@@ -30,6 +30,9 @@ async def run(session: Session) -> Report:
     """
     changes: Changes | None = None
     branch: Delivered | None = None
+    ready = finished_before(session.journal.events)
+    if ready is not None and (branch := recover_delivery(session)) is not None:
+        return await report(session, ready, None, branch)
     try:
         end = await work_to_the_end(session)
         end, changes = await take_patch(session, end)

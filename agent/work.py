@@ -85,7 +85,10 @@ class Work:
     async def turn(self) -> Reply:
         """The model's next turn in the conversation."""
         request = Request(
-            messages=tuple(self.conversation.messages), tools=self.specs, temperature=self.profile.temperature
+            messages=tuple(self.conversation.messages),
+            tools=self.specs,
+            temperature=self.profile.temperature,
+            max_output_tokens=self.profile.max_output_tokens,
         )
         return await self.ask(request, purpose=TURN, known=self.conversation.known)
 

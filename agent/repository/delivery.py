@@ -27,6 +27,7 @@ from agent.repository.source import Repository
 from agent.repository.stream import PatchProblem
 from agent.repository.tracked import conversions, list_tree
 
+SESSION_TRAILER = "Bridle-Session"
 FOUND_MESSAGE = "Uncommitted changes as Bridle found them\n"
 _FALLBACK = ("Bridle", "bridle@localhost")
 _CHUNK = 1 << 20
@@ -66,6 +67,19 @@ def deliver(
     except GitFailed as error:
         raise UsageProblem(f"the branch could not be made in {repo.root}: {error}") from error
     return Delivery(branch, commit, found, tuple(stored_raw(repo, changes)))
+
+
+def delivered_before(repo: Repository, session: str) -> Delivery | None:
+    """What a session has delivered already, if it was killed before it could journal that. Blocking."""
+    trailer = f"%(contents:trailers:key={SESSION_TRAILER},valueonly=true,separator=)"
+    shape = f"--format=%(objectname) %(refname:lstrip=2) {trailer}"
+    for line in (
+        run_git("for-each-ref", shape, "refs/heads/", cwd=repo.root).decode("utf-8", "replace").splitlines()
+    ):
+        commit, branch, *named = line.split(" ", 2)
+        if branch.startswith("bridle") and named == [session]:
+            return Delivery(branch, commit)
+    return None
 
 
 class _Writer:
@@ -216,11 +230,12 @@ def commit_message(
     verified: str | None = None,
     flags: Sequence[Flag] = (),
     skipped: Sequence[str] = (),
+    session: str = "",
 ) -> str:
     """The message of the delivered commit: what was asked, what verified it, what deserves a look.
 
     `verified` is the command that passed on exactly this tree, or None when nothing was run. Only the last
-    paragraph holds trailers, and it is ours.
+    paragraph holds trailers, and it is ours; `session` is the id by which `delivered_before` finds the commit.
     """
     first = next((line for line in issue.splitlines() if line.strip()), "Change made by Bridle")
     subject = _line(first)
@@ -231,7 +246,8 @@ def commit_message(
         parts.append("\n".join(["Worth a second look:", *(f"- {each.text()}" for each in flags[:50])]))
     if skipped:
         parts.append("\n".join(["Left out:", *(f"- {_line(each)}" for each in skipped[:20])]))
-    parts.append(f"Assisted-by: Bridle {_line(version)}")
+    trailers = [f"{SESSION_TRAILER}: {session}"] if session else []
+    parts.append("\n".join([*trailers, f"Assisted-by: Bridle {_line(version)}"]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -59,6 +59,34 @@ def test_killed_at(
     assert containers(session) == []
 
 
+def test_killed_between_the_branch_and_its_record(
+    tmp_path: Path, own_state: Path, service: Callable[[Script], Service]
+) -> None:
+    project = make_project(tmp_path / "project")
+    common = [
+        "--repo",
+        str(project),
+        "--model",
+        "scripted",
+        "--base-url",
+        service(policy).url,
+        "-a",
+        "full",
+        "--json",
+    ]
+    done = bridle("fix", "mean() is wrong", *common)
+    journal = own_state / "sessions" / done.report["session"] / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    cut = next(number for number, line in enumerate(lines) if b'"type":"delivered"' in line)
+    journal.write_bytes(b"".join(lines[:cut]))
+
+    again = bridle("resume", done.report["session"], "--json")
+
+    assert again.code == 0, again.err
+    assert again.report["commit"] == done.report["commit"]
+    assert git(project, "branch", "--list", "bridle/*", "--format=%(refname:short)") == done.report["branch"]
+
+
 def test_a_start_leaves_the_living_alone(
     tmp_path: Path, own_state: Path, service: Callable[[Script], Service]
 ) -> None:
