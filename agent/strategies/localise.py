@@ -107,7 +107,7 @@ async def find_targets(project: Project, failure: Failure) -> list[Target]:
     return _distinct(found)[:MAX_TARGETS]
 
 
-async def test_source(project: Project, failure: Failure) -> str:
+async def source_of_test(project: Project, failure: Failure) -> str:
     """The test function that failed, as its file has it; empty when it is not found."""
     for path, line in failure.frames:
         if path in project.paths and is_test(path):

@@ -22,8 +22,8 @@ from agent.journal import AttemptMade, CheckRun
 from agent.models.protocol import Request, ToolCall
 from agent.outcomes import Outcome
 from agent.strategies.failure import Failure, first_failure, is_pytest
-from agent.strategies.localise import Project, Target, find_targets, test_source
-from agent.strategies.prompts import ask_for_function
+from agent.strategies.localise import Project, Target, find_targets, source_of_test
+from agent.strategies.prompts import Style, ask_for_function, whole_answer
 from agent.strategies.splice import Unusable, corrected
 from agent.work import End, Work
 from sandboxes.protocol import WORKSPACE, Sandbox
@@ -33,9 +33,11 @@ MAX_ATTEMPTS = 16
 """Proposals that are asked for before giving up."""
 MAX_CODE = 9000
 """Characters of the longest function that is asked about; more does not fit a small context twice."""
-FIRST_TEMPERATURE, LAST_TEMPERATURE, STEP = 0.2, 1.0, 0.1
+FIRST_TEMPERATURE, LAST_TEMPERATURE, STEP = 0.2, 0.9, 0.1
 ORDER = (0, 0, 0, 1, 0, 0, 1, 2, 0, 1, 0, 2, 3, 0, 1, 0)
 """Which target each attempt is about, by suspicion: mostly the first, sometimes the others."""
+STYLES: tuple[Style, ...] = ("test", "fix", "free", "wish")
+"""How each attempt is asked for, in turn."""
 DETAILED = {"PYTEST_ADDOPTS": "-x --tb=long --color=no", "COLUMNS": "160"}
 """Makes pytest, however it is called, print the one failure that is shown to the model."""
 
@@ -126,17 +128,18 @@ async def _attempt(work: Work, case: Case, target: Target, tries: Tries, seed: i
     if source is None:
         raise RuntimeError("a target's file has been read")
     issue = "\n".join([work.task, *tries.remarks])
-    test = "" if tries.number % 2 else case.test  # every other attempt sees the test's source
+    style = STYLES[(tries.number - 1) % len(STYLES)]
+    messages, begun = ask_for_function(target, case.failure.text, issue, case.test, style)
     request = Request(
-        messages=ask_for_function(target, case.failure.text, issue, test=test),
+        messages=messages,
         temperature=tries.temperature,
         seed=seed,
         max_output_tokens=len(target.function.code) // 2 + 256,
-        stop=("\n```\n",),
+        stop=("\n```",) if begun else ("\n```\n",),
     )
     reply = await work.ask(request, purpose="repair")
     try:
-        text = corrected(source, target.function, reply.text, case.project.modules())
+        text = corrected(source, target.function, whole_answer(begun, reply.text), case.project.modules())
     except Unusable as problem:
         tries.dull += 1
         return None, str(problem)
@@ -226,4 +229,4 @@ async def _study(work: Work, check: CheckRun) -> Case:
     failure = first_failure(output, WORKSPACE)
     project = await Project.open(sandbox)
     targets = [t for t in await find_targets(project, failure) if len(t.function.code) <= MAX_CODE]
-    return Case(failure, await test_source(project, failure), targets, project)
+    return Case(failure, await source_of_test(project, failure), targets, project)

@@ -125,6 +125,11 @@ def replace(source: str, function: Function, code: str) -> str:
     return keep_equal_lines(source, "".join([*lines[: function.first - 1], *new, *lines[function.last :]]))
 
 
+def head_of(code: str) -> tuple[str, str]:
+    """The head of a function at the left margin, up to its colon's line, and the indentation of what follows."""
+    return "".join(lines_of(code)[: _head_lines(code)]), _unit(code) or "    "
+
+
 def keep_equal_lines(old: str, new: str) -> str:
     """`new` with the old lines back wherever they mean the same: comments, blank lines, quotes, wrapping.
 
@@ -148,8 +153,8 @@ def _parts(a: int, b: int, c: int, d: int) -> Iterator[tuple[int, int, int, int]
     yield a, b, c, d
     if (b - a) * (d - c) <= MAX_PAIRS:
         for taken in range(d - c, 0, -1):
-            yield from ((a, i, c, c + taken) for i in range(b, a, -1))
-            yield from ((i, b, d - taken, d) for i in range(a, b))
+            yield from ((a, i, c, c + taken) for i in range(b, a - 1, -1))
+            yield from ((i, b, d - taken, d) for i in range(a, b + 1))
 
 
 def _means(lines: list[str], want: str) -> bool:

@@ -6,7 +6,7 @@ import ast
 import textwrap
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.strategies.splice import Unusable, blocks, corrected, functions, keep_equal_lines, lines_of, replace
@@ -90,12 +90,14 @@ def sources(draw: st.DrawFn) -> str:
     return f"import os{end}".join(parts)
 
 
+@settings(deadline=None)
 @given(sources())
 def test_putting_back_any_function_is_the_identity(source: str) -> None:
     for function in functions(source):
         assert replace(source, function, function.code) == source
 
 
+@settings(deadline=None)
 @given(sources(), expressions)
 def test_any_replaced_function_does_what_the_new_one_says(source: str, expression: str) -> None:
     for function in functions(source):
@@ -106,6 +108,7 @@ def test_any_replaced_function_does_what_the_new_one_says(source: str, expressio
         assert same[0].doc == function.doc
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_no_answer_and_no_file_does_more_than_be_unusable(source: str, answer: str) -> None:
     try:
