@@ -131,7 +131,6 @@ async def _deliver(
         version=version("bridle"),
         verified=check.command if check is not None else None,
         flags=flags,
-        skipped=changes.skipped,
         session=session.folder.id,
     )
     archive = session.folder.base_archive

@@ -229,7 +229,6 @@ def commit_message(
     version: str,
     verified: str | None = None,
     flags: Sequence[Flag] = (),
-    skipped: Sequence[str] = (),
     session: str = "",
 ) -> str:
     """The message of the delivered commit: what was asked, what verified it, what deserves a look.
@@ -244,8 +243,6 @@ def commit_message(
     parts = [subject, f"Verified by: {_line(verified)}" if verified else "Not verified: no check was run."]
     if flags:
         parts.append("\n".join(["Worth a second look:", *(f"- {each.text()}" for each in flags[:50])]))
-    if skipped:
-        parts.append("\n".join(["Left out:", *(f"- {_line(each)}" for each in skipped[:20])]))
     trailers = [f"{SESSION_TRAILER}: {session}"] if session else []
     parts.append("\n".join([*trailers, f"Assisted-by: Bridle {_line(version)}"]))
     return "\n\n".join(parts) + "\n"

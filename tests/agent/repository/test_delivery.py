@@ -359,7 +359,6 @@ def test_messages() -> None:
         version="1.2",
         verified="pytest -q\nSigned-off-by: Nobody",
         flags=[Flag(b"setup.py\nx", "trusted", "changed Python package or tool configuration")],
-        skipped=["3 left out"],
     )
     assert message.splitlines()[0] == "# Fix \\x1b[31mmean"
     assert "Verified by: pytest -q Signed-off-by: Nobody" in message
