@@ -189,7 +189,7 @@ def _answer(action: str, result: ExecResult) -> ToolResult:
         text = "There is no git in this sandbox; compare with what you read, and just leave your changes in place."
     elif result.ending != "exited":
         text += f"\n[git {action} was stopped: {result.ending.replace('_', ' ')}]"
-    elif "not a git repository" in text:
+    elif "not a git repository" in text.lower():
         text = f"{WORKSPACE} is no git repository here: its .git folder is missing or broken."
     return ToolResult(f"{text}\n[git {action}: exit {result.exit_code}]", ok=False, facts=facts)
 

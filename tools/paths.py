@@ -40,7 +40,8 @@ def resolve(path: str, base: str = WORKSPACE) -> str:
 
 def shown(path: str) -> str:
     """An absolute path as people and models read it: relative to the workspace when it lies there."""
-    return one_line(posixpath.relpath(path, WORKSPACE) if is_below(path, WORKSPACE) else path, 500)
+    inside = path != WORKSPACE and is_below(path, WORKSPACE)
+    return one_line(posixpath.relpath(path, WORKSPACE) if inside else path, 500)
 
 
 def is_below(path: str, folder: str) -> bool:

@@ -136,8 +136,9 @@ async def _is_bad_regex(by: By, args: SearchArguments, bench: Workbench, result:
         return result.exit_code == 2 and b"regex" in result.output.head
     if by == "git":
         return result.exit_code == 128 and b"-e option" in result.output.head
-    # Through find, grep's own exit code is lost: ask it again, about nothing.
-    return (await _exec(bench, ["grep", "-E", "-e", _posix(args.pattern)], "/")).exit_code == 2
+    # Through find, grep's own exit code is lost: ask it again, about one empty line.
+    asked = ["grep", "-E", "-e", _posix(args.pattern)]
+    return (await bench.sandbox.exec(asked, cwd="/", stdin=b"\n", timeout=_TIMEOUT)).exit_code == 2
 
 
 async def _exec(bench: Workbench, argv: list[str], folder: str) -> ExecResult:

@@ -197,7 +197,7 @@ _REMOTE = re.compile(r"\w+://(?!(localhost|127\.0\.0\.1|\[::1\])([:/\s'\"]|$))|[
 
 def _given_away(command: str, cwd: str) -> set[Effect]:
     """The effects that words of the text give away; those it hides are why it claims `run`."""
-    effects = set[Effect]()
+    effects = _by_redirections(command)
     for text in {command, re.sub(r"\\\n|[\\'\"]", "", command)}:
         words = _WORD.findall(text)
         names = [posixpath.basename(word) for word in words]
@@ -207,7 +207,6 @@ def _given_away(command: str, cwd: str) -> set[Effect]:
         if _REMOTE.search(text):
             effects.add(Effect.NETWORK)
         effects |= _by_paths(text, words, cwd)
-        effects |= _by_redirections(text)
     return effects
 
 

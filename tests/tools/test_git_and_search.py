@@ -115,7 +115,7 @@ async def test_patterns_are_never_options_or_commands(call, bench: Workbench, se
 
 
 async def test_no_match_and_no_place_are_told(call, searcher: str) -> None:
-    assert (await call("search", pattern="nowhere")).text.startswith("No line matches nowhere in .")
+    assert (await call("search", pattern="nowhere")).text.startswith("No line matches nowhere in /workspace.")
     assert (await call("search", name="*.rs")).text.startswith("No file named *.rs")
     for path in ("none", "none/deep", "src/a.py/x"):
         result = await call("search", pattern="x", path=path)
@@ -181,7 +181,8 @@ async def test_git_commits_all_or_some(call, bench: Workbench) -> None:
 
 
 async def test_git_errors_are_told(call, bench: Workbench) -> None:
-    assert "no git repository" in (await call("git", action="status")).text
+    for action in ("status", "diff", "log"):
+        assert (await call("git", action=action)).text.startswith("/workspace is no git repository")
     await run(bench, REPOSITORY)
     result = await call("git", action="diff", revision="nonsense")
     assert not result.ok

@@ -237,6 +237,7 @@ def test_words_give_effects_away(command: str, expected: str) -> None:
         ("pip list", {"run"}),
         ("curl http://localhost:8000/", {"run", "network"}),
         ("pytest &> out.txt", {"run", "write"}),
+        ("printf 'foo(' > bin", {"run", "write"}),
     ],
 )
 def test_what_agents_run_all_day_claims_no_more(command: str, exact: set[str]) -> None:
