@@ -14,7 +14,7 @@ MAX_SHOWN = 1400
 MAX_FRAMES = 40
 
 _FRAME = re.compile(r"^([^\s:'\"]{1,300}\.py):(\d{1,7}):", re.MULTILINE)
-_NATIVE = re.compile(r'^\s*File "([^"\n]{1,300}\.py)", line (\d{1,7})', re.MULTILINE)
+_NATIVE = re.compile(r'^[ \t]{0,40}File "([^"\n]{1,300}\.py)", line (\d{1,7})', re.MULTILINE)
 _SECTION = re.compile(r"^_{3,} .{1,300} _{3,}$", re.MULTILINE)
 _SUMMARY = re.compile(r"^=+ (short test summary|warnings summary)", re.MULTILINE)
 _CAPTURED = re.compile(r"^-+ Captured ", re.MULTILINE)

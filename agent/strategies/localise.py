@@ -10,6 +10,7 @@ and only parsed. Paths named in output count only when the listing has them. Tes
 from __future__ import annotations
 
 import ast
+import asyncio
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
@@ -19,8 +20,10 @@ from agent.strategies.failure import Failure
 from agent.strategies.splice import MAX_SOURCE, Function, Unusable, functions, parse
 from sandboxes.protocol import WORKSPACE, FileError, Sandbox
 
-MAX_FILES = 2000
-MAX_READ = 400
+MAX_FILES, MAX_READ, MAX_PARSED = 2000, 400, 80
+"""Files that are listed, read and parsed at most."""
+MAX_NAMES = 40
+"""Called functions that are looked for."""
 MAX_TARGETS = 6
 WHOLE_LINES = 60
 """An inner function is corrected together with the one around it, up to this many lines."""
@@ -44,6 +47,7 @@ class Project:
         self.paths = list(paths)
         self._sandbox = sandbox
         self._texts: dict[str, str | None] = {}
+        self._functions: dict[str, list[Function]] = {}
 
     @classmethod
     async def open(cls, sandbox: Sandbox) -> Project:
@@ -74,11 +78,13 @@ class Project:
 
     async def functions(self, path: str) -> list[Function]:
         """The functions of a listed file; none when it cannot be parsed."""
-        text = await self.text(path)
-        try:
-            return functions(text) if text is not None else []
-        except Unusable:
-            return []
+        if path not in self._functions:
+            text = await self.text(path) if len(self._functions) < MAX_PARSED else None
+            try:
+                self._functions[path] = await asyncio.to_thread(functions, text or "")
+            except Unusable:
+                self._functions[path] = []
+        return self._functions[path]
 
 
 def is_test(path: str) -> bool:
@@ -99,11 +105,13 @@ async def find_targets(project: Project, failure: Failure) -> list[Target]:
         if path in project.paths and not is_test(path):
             found += _at_line(path, line, await project.functions(path))
     called, imported = await _what_the_test_calls(project, failure)
-    for name in called:
-        found += await _defined(project, name, imported)
+    for name in called[:MAX_NAMES]:
+        if len(_distinct(found)) < MAX_TARGETS:
+            found += await _defined(project, name, imported)
     for target in found[:2]:
-        for name in _calls(target.function.code):
-            found += [t for t in await _defined(project, name, {target.path}) if t.path == target.path]
+        for name in _calls(target.function.code)[:MAX_NAMES]:
+            if len(_distinct(found)) < MAX_TARGETS:
+                found += [t for t in await _defined(project, name, {target.path}) if t.path == target.path]
     return _distinct(found)[:MAX_TARGETS]
 
 
@@ -193,7 +201,8 @@ def _modules(node: ast.AST, path: str) -> Iterator[str]:
 
 
 def _distinct(targets: list[Target]) -> list[Target]:
-    return list({(t.path, t.function.name, t.function.first): t for t in reversed(targets)}.values())[::-1]
+    """Each once, where it came first."""
+    return list({(t.path, t.function.name, t.function.first): t for t in targets}.values())
 
 
 def _is_text(name: bytes) -> bool:

@@ -139,7 +139,8 @@ async def _attempt(work: Work, case: Case, target: Target, tries: Tries, seed: i
     )
     reply = await work.ask(request, purpose="repair")
     try:
-        text = corrected(source, target.function, whole_answer(begun, reply.text), case.project.modules())
+        answer = whole_answer(begun, reply.text)
+        text = await asyncio.to_thread(corrected, source, target.function, answer, case.project.modules())
     except Unusable as problem:
         tries.dull += 1
         return None, str(problem)

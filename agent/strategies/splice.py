@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 MAX_SOURCE = 400_000
 """Characters of a file above which it is left alone."""
+MAX_DEPTH = 150
 MAX_HUNKS, MAX_PAIRS = 100, 200
 """How much is tried to keep lines of the file that mean the same as the answer's."""
 
@@ -71,6 +72,16 @@ def parse(text: str) -> ast.Module:
         raise Unusable(f"not valid Python: {error}") from error
 
 
+def _refuse_depth(tree: ast.AST) -> None:
+    """Raise Unusable for a tree that the recursion in this module, and in `ast`, could not walk."""
+    level: list[ast.AST] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return
+    raise Unusable(f"nested more than {MAX_DEPTH} levels deep")
+
+
 def lines_of(text: str) -> list[str]:
     """The lines as Python counts them, with their ends."""
     return [line for line in _LINE.findall(text) if line]
@@ -79,6 +90,7 @@ def lines_of(text: str) -> list[str]:
 def functions(source: str) -> list[Function]:
     """All functions and methods of a file; nested ones come after the one they are in. Raises Unusable."""
     tree = parse(source)
+    _refuse_depth(tree)
     lines, inside = lines_of(source), _inside_strings(source)
     return [_function(node, name, nested, lines, inside) for node, name, nested in _definitions(tree, "", False)]
 

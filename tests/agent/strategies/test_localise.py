@@ -149,3 +149,16 @@ async def test_paths_that_are_not_in_the_project_lead_nowhere(open_sandbox: Any)
     project = await Project.open(await open_sandbox(PACKAGE))
     output = "> x\nE y\n\n../../etc/passwd.py:1: \n/usr/lib/python3/abc.py:3: \nsrc/shop/cart.py:99999: E\n"
     assert await find_targets(project, first_failure(output, WORKSPACE)) == []
+
+
+@pytest.mark.docker
+async def test_the_innermost_function_of_the_traceback_comes_first_also_when_the_test_calls_it(
+    open_sandbox: Any,
+) -> None:
+    files = {
+        "calc.py": "def mean(v):\n    return total(v) / 0\n\n\ndef total(v):\n    return sum(v)\n",
+        "tests/test_calc.py": "from calc import mean, total\n\n\ndef test_it():\n    total([1])\n    mean([1])\n",
+    }
+    project = await Project.open(await open_sandbox(files))
+    failure = first_failure("> mean([1])\n\ntests/test_calc.py:6: \n> x\nE y\n\ncalc.py:2: Z\n", WORKSPACE)
+    assert [t.function.name for t in await find_targets(project, failure)] == ["mean", "total"]

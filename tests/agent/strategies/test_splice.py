@@ -188,8 +188,11 @@ def test_helpers_come_along_when_they_are_called() -> None:
         ("```python\nx = '\0'\n```", "not valid Python"),
         ("```python\n" + "(" * 5000 + "\n```", "not valid Python"),
         ("```python\n" + "x = 1\n" * 100_000 + "```", "characters"),
+        ("```python\ndef f(a):\n    return a" + ".b" * 900 + "\n```", "levels deep"),
+        ("```python\ndef f(a):\n    return " + "-" * 900 + "a\n```", "levels deep|not valid"),
+        ("```python\nif a: pass\n" + "elif b: pass\n" * 900 + "```", "levels deep|not valid"),
     ],
-    ids=["words", "nothing", "another function", "broken", "a NUL", "deep", "huge"],
+    ids=["words", "nothing", "another function", "broken", "a NUL", "deep", "huge", "dots", "signs", "branches"],
 )
 def test_an_unusable_answer_says_why(answer: str, problem: str) -> None:
     with pytest.raises(Unusable, match=problem):
