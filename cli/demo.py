@@ -53,12 +53,18 @@ def _fresh_folder() -> Path:
 
 
 def _prepare(pair: ReleasePair, target: Path) -> None:
+    import shutil
+
     from agent.models.embedded import models_folder
     from tasks.release_pair import archives, make_environment, prepare
 
     prepare(pair, archives(pair, models_folder().parent / "releases"), target)
     _say(f"its repository is {target}; making .venv there, with what the tests need")
-    make_environment(pair, target)
+    try:
+        make_environment(pair, target)
+    except BaseException:
+        shutil.rmtree(target)
+        raise
 
 
 def _ensure_model() -> None:

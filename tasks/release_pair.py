@@ -11,9 +11,9 @@ pip installs only wheels here, into a virtual environment of the task's own.
 from __future__ import annotations
 
 import ast
-import gzip
 import hashlib
 import os
+import shutil
 import ssl
 import subprocess
 import sys
@@ -106,20 +106,27 @@ def prepare(pair: ReleasePair, found: tuple[Path, Path], target: Path) -> Path:
         raise UsageProblem(f"{target} is there already and not empty; name another folder")
     target.mkdir(parents=True, exist_ok=True)
     try:
-        for name, data in members(found[0]):
-            _write(target, name, data)
-        _git(target, "init", "--quiet", "--template=", "--initial-branch=main", ".")
-        _exclude(target)
-        _commit(target, f"{pair.package} {pair.broken.version}, as released")
-        tests = {name: data for name, data in members(found[1]) if str(name) in pair.tests}
-        for name, data in tests.items():
-            _write(target, name, data)
-    except (OSError, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError) as error:
-        raise UsageProblem(f"the source of {pair.package} cannot be unpacked: {error}") from error
+        _fill(pair, found, target)
+    except BaseException as error:
+        shutil.rmtree(target)
+        if isinstance(error, OSError | tarfile.TarError | zlib.error | EOFError | ValueError):
+            raise UsageProblem(f"the source of {pair.package} cannot be unpacked: {error}") from error
+        raise
+    return target
+
+
+def _fill(pair: ReleasePair, found: tuple[Path, Path], target: Path) -> None:
+    for name, data in members(found[0]):
+        _write(target, name, data)
+    _git(target, "init", "--quiet", "--template=", "--initial-branch=main", ".")
+    _exclude(target)
+    _commit(target, f"{pair.package} {pair.broken.version}, as released")
+    tests = {name: data for name, data in members(found[1]) if str(name) in pair.tests}
     if lacking := set(pair.tests) - {str(name) for name in tests}:
         raise UsageProblem(f"{pair.package} {pair.fixed.version} has no {min(lacking)}")
+    for name, data in tests.items():
+        _write(target, name, data)
     _commit(target, f"Tests of {pair.package} {pair.fixed.version}\n\nThey show what is wrong in this release.")
-    return target
 
 
 def make_environment(pair: ReleasePair, target: Path) -> Path:

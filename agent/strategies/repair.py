@@ -28,6 +28,7 @@ from agent.strategies.splice import Unusable, corrected
 from agent.work import End, Work
 from sandboxes.protocol import WORKSPACE, Sandbox
 from tools.protocol import Arguments
+from tools.text import one_line
 
 MAX_ATTEMPTS = 16
 """Proposals that are asked for before giving up."""
@@ -90,7 +91,10 @@ async def run(work: Work, *, seed: int = 1) -> End:
             return End(Outcome.USAGE, f"{problem}: give --verify a command that fails because of the issue")
         case = await _study(work, check)
         if not case.targets:
-            return End(Outcome.CHECKS_FAIL, f"{in_words(check)}, and that leads to no function of the project")
+            last = one_line(next(iter(check.output.strip().splitlines()[-1:]), "(no output)"))
+            return End(
+                Outcome.CHECKS_FAIL, f"{in_words(check)}, which leads to no function of the project: {last}"
+            )
         return await _attempts(work, case, seed)
     except _Stop as stop:
         return stop.end

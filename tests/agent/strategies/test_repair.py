@@ -111,6 +111,7 @@ async def test_a_failure_that_leads_nowhere_ends_it_before_the_model_is_asked(st
     end = await repair.run(scene.work)
     assert end.outcome is Outcome.CHECKS_FAIL
     assert "no function of the project" in end.detail
+    assert "1 failed" in end.detail
     assert scene.service.requests == []
 
 
