@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import configparser
-import tomllib
-from pathlib import Path
-
 from agent.journal import CheckRun
 from sandboxes.protocol import WORKSPACE, Sandbox
 
 PYTEST = "python3 -m pytest -q"
+PROBE = ["python3", "-c", "import pytest"]
+"""Fails where PYTEST cannot even start."""
 _OUTPUT_BYTES = 16384
 
 
-def find_check(repository: Path, paths: list[str]) -> str | None:
+def find_check(paths: list[str]) -> str | None:
     """The verify command of a pytest project, or None when this does not look like one.
 
-    `paths` are the files taken in, relative to `repository`. Configuration is only parsed, never run.
+    `paths` are those of the files taken in, relative to the repository. They are all that is looked at: the
+    repository's files may be links to anywhere.
     """
-    names = set(paths)
-    configured = (
-        "pytest.ini" in names
-        or ("pyproject.toml" in names and _has_pytest_table(repository / "pyproject.toml"))
-        or ("setup.cfg" in names and _has_section(repository / "setup.cfg", "tool:pytest"))
-        or ("tox.ini" in names and _has_section(repository / "tox.ini", "pytest"))
-    )
-    tests = any(_is_test_file(path) for path in paths)
-    return PYTEST if tests or (configured and "conftest.py" in names) else None
+    names = {path.rsplit("/", 1)[-1] for path in paths}
+    if "pytest.ini" in paths or "conftest.py" in names or any(_is_test_file(name) for name in names):
+        return PYTEST
+    return None
+
+
+def needs_pytest(check: str) -> bool:
+    """Whether `check` is the command that was found here, which cannot work where PROBE fails."""
+    return check == PYTEST
 
 
 def import_path(paths: list[str]) -> str:
@@ -60,22 +59,5 @@ def in_words(check: CheckRun) -> str:
     return f"`{check.command}` fails with exit code {check.exit_code}"
 
 
-def _is_test_file(path: str) -> bool:
-    name = path.rsplit("/", 1)[-1]
+def _is_test_file(name: str) -> bool:
     return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
-
-
-def _has_pytest_table(path: Path) -> bool:
-    try:
-        return "pytest" in tomllib.loads(path.read_text("utf-8", "replace")).get("tool", {})
-    except (OSError, tomllib.TOMLDecodeError, AttributeError):
-        return False
-
-
-def _has_section(path: Path, section: str) -> bool:
-    parser = configparser.RawConfigParser(strict=False)
-    try:
-        parser.read_string(path.read_text("utf-8", "replace"))
-    except (OSError, configparser.Error):
-        return False
-    return parser.has_section(section)
