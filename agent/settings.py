@@ -3,14 +3,16 @@
 The user's file is `config.toml` in the user's configuration folder (BRIDLE_CONFIG names another). A repository
 may carry `bridle.toml` with the keys of RepositorySettings.
 
-Threat model: `bridle.toml` comes with the repository and may be hostile. It is parsed, never run; its limits can
-only lower the user's; its verify command and its image are used inside the sandbox only, and an image it names
-is never fetched.
+Threat model: `bridle.toml` comes with the repository and may be hostile. It is read only when it is a small
+regular file, so that no link, pipe or device can hang or feed the reader; it is parsed, never run; its limits can
+only lower the user's. What it suggests (`verify`, `image`) is kept apart from what the user set, and is one line
+without characters that act or hide, so that it can be shown to a person as it is.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -19,10 +21,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.autonomy.levels import DEFAULT_LEVEL, Level, parse_level
+from agent.autonomy.visible import visible
 from agent.budgets import Budgets
 from agent.outcomes import UsageProblem
 
 Strategy = Literal["loop", "repair"]
+
+MAX_REPOSITORY_FILE = 64 << 10
+"""Bytes of a `bridle.toml`."""
+MAX_LIMIT = 10**12
+"""More steps or tokens than any session has, and still a number that every reader of a journal takes."""
 
 
 class Settings(BaseSettings):
@@ -85,15 +93,15 @@ class Settings(BaseSettings):
 
 
 class RepositorySettings(BaseModel):
-    """What a repository may say about itself in `bridle.toml`."""
+    """What a repository may say about itself in `bridle.toml`: suggestions, and limits on what is done in it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     verify: str | None = None
     image: str | None = None
     autonomy: Level | None = None
-    max_steps: int | None = Field(default=None, ge=1)
-    max_tokens: int | None = Field(default=None, ge=1)
+    max_steps: int | None = Field(default=None, ge=1, le=MAX_LIMIT)
+    max_tokens: int | None = Field(default=None, ge=1, le=MAX_LIMIT)
     max_cost: float | None = Field(default=None, ge=0)
     max_time: float | None = Field(default=None, gt=0)
 
@@ -101,6 +109,13 @@ class RepositorySettings(BaseModel):
     @classmethod
     def _level(cls, value: Any) -> Any:
         return parse_level(value) if isinstance(value, str) else value
+
+    @field_validator("verify", "image")
+    @classmethod
+    def _plain(cls, value: str | None) -> str | None:
+        if value is not None and (visible(value) != value or "\n" in value or "\t" in value):
+            raise ValueError("it has to be one line without control characters or hidden ones")
+        return value
 
 
 def user_file() -> Path:
@@ -114,38 +129,73 @@ def user_file() -> Path:
 
 def load(given: dict[str, Any]) -> Settings:
     """The settings, `given` being what the command line named. Raises UsageProblem."""
+    path = user_file()
     try:
+        if path.is_dir():
+            raise UsageProblem(f"the settings at {path} are a folder: BRIDLE_CONFIG has to name a TOML file")
+        if os.environ.get("BRIDLE_CONFIG") and not path.exists():
+            raise UsageProblem(f"BRIDLE_CONFIG names {path}, which does not exist")
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         raise UsageProblem(f"a setting is wrong: {_first(error)}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageProblem(f"{user_file()} is not TOML: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageProblem(f"{path} is not TOML in UTF-8: {_brief(str(error))}") from error
+    except OSError as error:
+        raise UsageProblem(f"{path} cannot be read: {error.strerror}") from error
 
 
-def tighten(settings: Settings, repository: Path) -> Settings:
-    """The settings after the repository's own `bridle.toml`, which can fill gaps and lower limits only."""
-    path = repository / "bridle.toml"
-    if path.is_symlink() or not path.is_file():
-        return settings
+def tighten(settings: Settings, root: Path) -> Settings:
+    """The settings with level and limits lowered to what the repository at `root` says. Raises UsageProblem.
+
+    A cost limit of the repository's counts only where the price is known: without one there is no cost.
+    """
+    said = repository_settings(root)
+    limits = {name: getattr(said, name) for name in Budgets.model_fields}
+    if settings.price is None:
+        limits["max_cost"] = None
+    autonomy = settings.autonomy if said.autonomy is None else min(settings.autonomy, said.autonomy)
+    budgets = settings.budgets.tightened(Budgets(**limits))
+    return settings.model_copy(update={**budgets.model_dump(), "autonomy": autonomy})
+
+
+def repository_settings(root: Path) -> RepositorySettings:
+    """What the `bridle.toml` in the repository at `root` says; nothing when there is none. Raises UsageProblem."""
+    data = _read_repository_file(root / "bridle.toml")
     try:
-        said = RepositorySettings.model_validate(tomllib.loads(path.read_text("utf-8")))
+        return RepositorySettings.model_validate(tomllib.loads(data.decode("utf-8")))
     except ValidationError as error:
         raise UsageProblem(f"bridle.toml of the repository is wrong: {_first(error)}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"bridle.toml of the repository is not TOML: {error}") from error
-    limits = {name: getattr(said, name) for name in Budgets.model_fields}
-    budgets = settings.budgets.tightened(Budgets(**limits))
-    return settings.model_copy(
-        update={
-            **budgets.model_dump(),
-            "autonomy": settings.autonomy if said.autonomy is None else min(settings.autonomy, said.autonomy),
-            "verify": settings.verify or said.verify,
-            "image": settings.image or said.image,
-        }
-    )
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, an endless number, a deep nest
+        raise UsageProblem(f"bridle.toml of the repository is not TOML in UTF-8: {_brief(str(error))}") from error
+
+
+def _read_repository_file(path: Path) -> bytes:
+    """The file's bytes, none when there is no file. A pipe or device is not waited for, a link not followed."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    except PermissionError as error:
+        raise UsageProblem("bridle.toml of the repository cannot be read: permission denied") from error
+    except OSError as error:  # ELOOP for a link, ENXIO for a socket
+        raise UsageProblem("bridle.toml of the repository is not a regular file") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise UsageProblem("bridle.toml of the repository is not a regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(MAX_REPOSITORY_FILE + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > MAX_REPOSITORY_FILE:
+        raise UsageProblem(f"bridle.toml of the repository is larger than {MAX_REPOSITORY_FILE >> 10} KiB")
+    return data
 
 
 def _first(error: ValidationError) -> str:
     problem = error.errors()[0]
     name = ".".join(str(part) for part in problem["loc"])
-    return f"{name}: {problem['msg']}" if name else str(problem["msg"])
+    return _brief(f"{name[:80]}: {problem['msg']}" if name else str(problem["msg"]))
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 300 else text[:300] + "…"

@@ -21,6 +21,7 @@ def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
         if name.startswith(("BRIDLE_", "OPENAI_")) and name not in {"BRIDLE_CACHE_DIR", "BRIDLE_REQUIRE_ENGINE"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("BRIDLE_STATE_DIR", str(folder))
+    (folder / "config.toml").touch()
     monkeypatch.setenv("BRIDLE_CONFIG", str(folder / "config.toml"))
     return folder
 
