@@ -6,10 +6,10 @@ import os
 import shutil
 import sys
 
-from sandboxes.docker_backend import DockerBackend
-
+from agent.models.profiles import LOCAL, REPLAY
 from agent.outcomes import UsageProblem
 from agent.store import state_dir
+from sandboxes.docker_backend import DockerBackend
 from sandboxes.protocol import Check
 
 
@@ -30,28 +30,28 @@ def _git() -> Check:
 def _models() -> list[Check]:
     from agent.models.embedded import model_status
     from agent.models.select import default_model_name
+    from agent.settings import load
 
     local = model_status()
     try:
+        settings = load({})
         name = default_model_name()
     except UsageProblem as problem:
-        return [local, Check("model", False, str(problem), "bridle model pull")]
-    usable = (
-        local.ok
-        if name == "local"
-        else bool(os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"))
-    )
+        return [local, Check("settings", False, str(problem), "correct the file or the variable it names")]
+    reachable = settings.base_url or os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")
+    usable = local.ok if name == LOCAL else name.startswith(REPLAY) or bool(reachable)
     mend = "bridle model pull, or set BRIDLE_MODEL and OPENAI_API_KEY"
-    detail = f"`{name}` is used unless --model names another"
-    checks = [Check("model", usable or name.startswith("replay:"), detail, mend)]
-    return checks if name != "local" else [local, *checks]
+    model = Check("model", usable, f"`{name}` is used unless --model names another", mend)
+    return [local, model] if name == LOCAL else [model]
 
 
 def _state() -> Check:
     folder = state_dir()
-    parent = folder
-    while not parent.exists():
-        parent = parent.parent
-    ok = os.access(parent, os.W_OK)
-    free = shutil.disk_usage(parent).free >> 30
-    return Check("state", ok, f"{folder}, {free} GiB free", "set BRIDLE_STATE_DIR to a folder you can write to")
+    mend = "set BRIDLE_STATE_DIR to a folder you can write to"
+    try:
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        ok = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+        free = shutil.disk_usage(there).free >> 30
+    except OSError as error:
+        return Check("state", False, f"{folder}: {error.strerror}", mend)
+    return Check("state", ok, f"{folder}, {free} GiB free", mend)

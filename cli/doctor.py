@@ -25,11 +25,13 @@ def doctor(
         from rich.console import Console
         from rich.markup import escape
 
+        from agent.autonomy.visible import visible
+
         out = Console(highlight=False, soft_wrap=True)
         for check in checks:
             mark = "[green]ok     [/]" if check.ok else "[red]missing[/]"
-            out.print(f"{mark} {escape(check.what)}: {escape(check.detail)}")
+            out.print(f"{mark} {check.what}: {escape(visible(check.detail))}")
             if not check.ok and check.mend:
-                out.print(f"        mend it: {escape(check.mend)}")
+                out.print(f"        mend it: {escape(visible(check.mend))}")
     if not all(check.ok for check in checks):
         raise typer.Exit(2)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from agent.models.profiles import LOCAL, REPLAY
 from agent.models.protocol import Model
 from agent.outcomes import UsageProblem
+from agent.settings import load
 
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_MODEL = "gpt-5-mini"
@@ -17,9 +18,11 @@ OPENAI_MODEL = "gpt-5-mini"
 
 
 def default_model_name() -> str:
-    """The model when the command line names none: BRIDLE_MODEL, else OPENAI_MODEL with a key, else `local`."""
-    named = os.environ.get("BRIDLE_MODEL")
-    return named or (OPENAI_MODEL if os.environ.get("OPENAI_API_KEY") else LOCAL)
+    """The model when the command line names none: the settings', else OPENAI_MODEL with a key, else `local`.
+
+    Raises UsageProblem when the settings are wrong.
+    """
+    return load({}).model or (OPENAI_MODEL if os.environ.get("OPENAI_API_KEY") else LOCAL)
 
 
 def make_model(
