@@ -1,8 +1,13 @@
-"""`bridle sessions` and `bridle show`: what was done, read from the journals."""
+"""`bridle sessions` and `bridle show`: what was done, read from the journals.
+
+Threat model: tasks, journals and patches hold the agent's text. A terminal gets it made harmless; a file or a pipe
+gets the exact bytes.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from typing import Annotated
 
@@ -48,6 +53,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="The journal's events, one JSON object a line.")] = False,
 ) -> None:
     """Show what happened in a session."""
+    from agent.autonomy.visible import visible
     from agent.journal import JournalDamaged, read_events
     from agent.outcomes import UsageProblem
     from agent.store import Store
@@ -56,7 +62,7 @@ def show(
     if diff:
         if not folder.patch.exists():
             raise UsageProblem(f"session {folder.id} has no patch")
-        typer.get_binary_stream("stdout").write(folder.patch.read_bytes())
+        _write_patch(folder.patch.read_bytes())
         return
     try:
         events = read_events(folder.journal)
@@ -64,10 +70,20 @@ def show(
         raise UsageProblem(f"the journal of session {folder.id} cannot be read: {error}") from error
     if as_json:
         for event in events:
-            typer.echo(event.model_dump_json(exclude_none=True))
+            line = event.model_dump_json(exclude_none=True)
+            typer.echo(visible(line) if sys.stdout.isatty() else line)
         return
     from rich.console import Console
 
     from cli.terminal import show_journal
 
     show_journal(Console(highlight=False, soft_wrap=True), events)
+
+
+def _write_patch(patch: bytes) -> None:
+    from agent.autonomy.visible import visible
+
+    if sys.stdout.isatty():
+        typer.echo(visible(patch.decode("utf-8", "replace")), nl=False)
+    else:
+        typer.get_binary_stream("stdout").write(patch)

@@ -1,17 +1,20 @@
 """What a person sees while a session runs: lines on standard error, colours only on a terminal.
 
-Threat model: the model's text and the agent's output pass through here to a terminal, so control sequences are
-taken out of everything and nothing of theirs is read as markup.
+Threat model: the model's text and the agent's output pass through here to a terminal. Everything is printed by
+`_line` and `_block`, which make it harmless and never read it as markup; what is one line stays one line, so that
+no file name can draw a line of its own. A screen that is gone (a closed pipe, a hung-up terminal) ends no session.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import sys
+import os
 import time
+from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from agent.autonomy.visible import visible
 from agent.journal import (
@@ -34,92 +37,129 @@ from agent.session import Report
 
 SHOWN_ARGUMENT = 100
 SHOWN_LINES = 8
+SHOWN_COLUMNS = 200
+
+Part = str | tuple[str, str]
+"""Text, or text and its style."""
+
+
+class Screen(Console):
+    """A console that goes quiet for good once nobody can read it, where rich would end the program."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print, or do nothing when the reader is gone."""
+        try:
+            super().print(*objects, **options)
+        except OSError:
+            self.on_broken_pipe()
+
+    def on_broken_pipe(self) -> None:
+        """Send what is still unwritten, and all that follows, nowhere."""
+        self.quiet = True
+        with contextlib.suppress(OSError):  # no descriptor behind it
+            nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            os.dup2(nowhere, self.file.fileno())
+            os.close(nowhere)
 
 
 def console() -> Console:
     """The console for people: standard error, so that standard output stays for results."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Screen(stderr=True, highlight=False, soft_wrap=True)
+
+
+def _line(out: Console, *parts: Part) -> None:
+    """Print one line made of `parts`, harmless and as they are."""
+    split = [(part, "") if isinstance(part, str) else part for part in parts]
+    out.print(Text.assemble(*((visible(text).replace("\n", r"\n"), style) for text, style in split)))
+
+
+def _block(out: Console, text: str, *, end: str = "\n", style: str = "") -> None:
+    """Print text that may have many lines, harmless and as it is."""
+    out.print(Text(visible(text), style=style), end=end)
 
 
 class TerminalWatcher:
-    """Shows a session as it happens."""
+    """Shows a session as it happens. Never raises for what it is shown, or for a screen that is gone."""
 
     def __init__(self, out: Console) -> None:
         self.out = out
         self._midline = False
-        self._calls: dict[str, str] = {}
 
     def text(self, piece: str) -> None:
         """The model's words, as they come."""
         if piece:
-            self.out.print(escape(visible(piece)), end="", style="dim")
+            _block(self.out, piece, end="", style="dim")
             self._midline = True
         elif self._midline:
-            self.line("[yellow]the answer broke off and is asked for again[/]")
+            self.line(("the answer broke off and is asked for again", "yellow"))
 
     def note(self, line: str) -> None:
         """A thing to know."""
-        self.line(f"[yellow]note[/] {escape(visible(line))}")
+        self.line(("note", "yellow"), " ", line)
 
-    def line(self, markup: str) -> None:
+    def line(self, *parts: Part) -> None:
         """One whole line."""
+        self.end_line()
+        _line(self.out, *parts)
+
+    def end_line(self) -> None:
+        """Go to the next line when the model's words stopped in the middle of one."""
         if self._midline:
             self.out.print()
             self._midline = False
-        self.out.print(markup)
 
     def event(self, event: AnyEvent) -> None:
         """One event of the journal, in a line or a few, or not at all."""
         match event:
             case SandboxOpened():
-                self.line(
-                    f"[green]sandbox[/] {event.backend} · image {escape(event.image)} · {event.seconds:.1f} s"
-                )
+                where = f" {event.backend} · image {event.image} · {event.seconds:.1f} s"
+                self.line(("sandbox", "green"), where)
             case UserMessage(by="harness", role="user"):
-                self.line(f"[yellow]told the model[/] {escape(visible(_brief(event.text)))}")
+                self.line(("told the model", "yellow"), " ", _brief(event.text))
             case CallStarted():
-                self.line(f"[bold cyan]{event.tool}[/] {escape(visible(_arguments(event.arguments)))}")
+                self.line((event.tool, "bold cyan"), " ", _arguments(event.arguments))
             case CallFinished():
                 self._result(event)
-            case GateDecided() if event.by not in {"level", "table"}:
-                self.line(f"[magenta]gate[/] {event.verdict} · {escape(visible(event.cause))}")
+            case GateDecided() if event.by != "table":
+                self.line(("gate", "magenta"), f" {event.verdict} · {event.cause}")
             case LevelChanged():
-                self.line(f"[magenta]autonomy[/] {event.before} → {event.after}")
+                self.line(("autonomy", "magenta"), f" {event.before} → {event.after}")
             case AttemptMade():
-                how = (
-                    "[green]passes[/]" if event.passed else f"[red]{escape(visible(event.problem or 'fails'))}[/]"
-                )
-                self.line(
-                    f"[bold cyan]attempt {event.number}[/] {escape(event.path)} {escape(event.target)} · {how}"
-                )
+                how = ("passes", "green") if event.passed else (event.problem or "fails", "red")
+                self.line((f"attempt {event.number}", "bold cyan"), f" {event.path} {event.target} · ", how)
             case CheckRun():
                 where = " on the patch alone" if event.fresh else ""
-                how = "[green]passes[/]" if event.passed else "[red]does not pass[/]"
-                self.line(f"[bold]check[/]{where} {escape(event.command)} {how} [dim]{event.seconds:.1f} s[/]")
+                how = ("passes", "green") if event.passed else ("does not pass", "red")
+                self.line(("check", "bold"), f"{where} {event.command} ", how, (f" {event.seconds:.1f} s", "dim"))
             case PatchTaken():
-                self.line(f"[bold]patch[/] {event.files} files, +{event.added} -{event.removed}")
-                for flagged in event.flagged:
-                    self.line(f"  [yellow]![/] {escape(visible(flagged))}")
-                for skipped in event.skipped:
-                    self.line(f"  [dim]{escape(visible(skipped))}[/]")
+                self._patch(event)
             case Delivered():
-                self.line(f"[bold green]branch {escape(event.branch)}[/] {event.commit[:12]}")
-            case ModelReplied() if self._midline:
-                self.line("")
+                self.line((f"branch {event.branch}", "bold green"), f" {event.commit[:12]}")
+            case ModelReplied():
+                self.end_line()
             case _:
                 pass
 
     def _result(self, event: CallFinished) -> None:
         lines = visible(event.text).splitlines()
-        colour = "dim" if event.ok else "red"
-        for line in lines[:SHOWN_LINES]:
-            self.line(f"  [{colour}]{escape(line[:200])}[/]")
+        for text in lines[:SHOWN_LINES]:
+            self.line("  ", (text[:SHOWN_COLUMNS], "dim" if event.ok else "red"))
         if len(lines) > SHOWN_LINES:
-            self.line(f"  [dim]… {len(lines) - SHOWN_LINES} more lines[/]")
+            self.line((f"  … {len(lines) - SHOWN_LINES} more lines", "dim"))
+
+    def _patch(self, event: PatchTaken) -> None:
+        self.line(("patch", "bold"), f" {event.files} files, +{event.added} -{event.removed}")
+        for flagged in event.flagged:
+            self.line("  ", ("!", "yellow"), f" {flagged}")
+        for skipped in event.skipped:
+            self.line("  ", (skipped, "dim"))
 
 
 class QuietWatcher:
     """Shows nothing but notes: for `--json`."""
+
+    def __init__(self) -> None:
+        self._out = console()
 
     def event(self, event: AnyEvent) -> None:
         """Nothing."""
@@ -129,31 +169,30 @@ class QuietWatcher:
 
     def note(self, line: str) -> None:
         """On standard error."""
-        print(f"bridle: {visible(line)}", file=sys.stderr)
+        _line(self._out, f"bridle: {line}")
 
 
 def show_report(out: Console, report: Report) -> None:
     """How it ended, and what to do next."""
-    good = report.exit_code == 0
     out.print()
     if report.summary:
-        out.print(escape(visible(report.summary.strip())))
-    colour = "green" if good else "red"
-    word = report.outcome.value.replace("_", " ")
-    out.print(f"[bold {colour}]{word}[/]: {escape(visible(report.detail))}")
+        _block(out, report.summary.strip())
+    colour = "green" if report.exit_code == 0 else "red"
+    _line(out, (report.outcome.value.replace("_", " "), f"bold {colour}"), f": {report.detail}")
     used = report.spent
     price = f", ${used.cost:.4f}" if used.cost is not None else ""
-    out.print(
-        f"[dim]{used.steps} model turns, {used.input_tokens} tokens in ({used.cached_tokens} cached), "
-        f"{used.output_tokens} out{price}, {report.seconds:.0f} s · session {report.session}[/]"
+    turns = f"{used.steps} model turns, {used.input_tokens} tokens in ({used.cached_tokens} cached), "
+    _line(
+        out,
+        (f"{turns}{used.output_tokens} out{price}, {report.seconds:.0f} s · session {report.session}", "dim"),
     )
     if report.branch:
-        out.print(f"See it:  git diff ...{report.branch}")
-        out.print(f"Take it: git merge {report.branch}")
+        _line(out, f"See it:  git diff ...{report.branch}")
+        _line(out, f"Take it: git merge {report.branch}")
     elif report.patch:
-        out.print(f"The changes so far: bridle show {report.session} --diff")
+        _line(out, f"The changes so far: bridle show {report.session} --diff")
     if report.resumable:
-        out.print(f"Go on:   bridle resume {report.session}")
+        _line(out, f"Go on:   bridle resume {report.session}")
 
 
 def show_journal(out: Console, events: list[AnyEvent]) -> None:
@@ -163,14 +202,13 @@ def show_journal(out: Console, events: list[AnyEvent]) -> None:
         match event:
             case SessionStarted():
                 when = time.strftime("%Y-%m-%d %H:%M", time.localtime(event.time))
-                watcher.line(f"[bold]session {event.session}[/] · {when} · {escape(visible(event.repository))}")
-                watcher.line(escape(visible(event.task)))
+                watcher.line((f"session {event.session}", "bold"), f" · {when} · {event.repository}")
+                _block(out, event.task)
             case ModelReplied():
                 watcher.text(event.text)
                 watcher.event(event)
             case SessionEnded():
-                word = event.outcome.value.replace("_", " ")
-                watcher.line(f"[bold]{word}[/]: {escape(visible(event.detail))}")
+                watcher.line((event.outcome.value.replace("_", " "), "bold"), f": {event.detail}")
             case _:
                 watcher.event(event)
 
@@ -181,7 +219,11 @@ def _brief(text: str) -> str:
 
 
 def _arguments(raw: str) -> str:
-    values = json.loads(raw)
-    parts = [value if isinstance(value, str) else json.dumps(value) for value in values.values()]
+    """The values of a call's arguments on one line; the raw text when it is no JSON object."""
+    try:
+        values = json.loads(raw)
+        parts = [value if isinstance(value, str) else json.dumps(value) for value in values.values()]
+    except (ValueError, AttributeError, RecursionError):
+        parts = [raw]
     shown = " ".join(" ".join(part.split()) for part in parts)
     return shown[:SHOWN_ARGUMENT] + ("…" if len(shown) > SHOWN_ARGUMENT else "")
