@@ -50,7 +50,24 @@ def main() -> None:
     try:
         app()
     except UsageProblem as problem:
-        typer.echo(f"bridle: {problem}", err=True)
+        _say(str(problem))
         sys.exit(Outcome.USAGE.exit_code)
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        _say(f"{where}{error.strerror or error}")
+        sys.exit(Outcome.USAGE.exit_code)
+
+
+def _say(problem: str) -> None:
+    """One line on standard error, harmless whatever a file or an argument brought into it."""
+    import contextlib
+    import os
+
+    from agent.autonomy.visible import visible
+
+    line = " ".join(visible(problem).splitlines())
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):  # nobody is there to read it; the exit code still says it
+            os.write(sys.stderr.fileno(), f"bridle: {line}\n".encode(sys.stderr.encoding, "backslashreplace"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.project import bridle, git, make_project
+from support.project import BRIDLE, bridle, git, make_project
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,66 @@ def test_a_wrong_input_is_one_sentence(tmp_path: Path, args: list[str], words: s
     assert len(done.err.strip().splitlines()) == 1
     assert "Traceback" not in done.err
     assert "No sessions yet" in bridle("sessions").out
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "words"),
+    [
+        (["sessions"], {"BRIDLE_STATE_DIR": "/dev/null/x"}, ""),
+        (["fix", "x", "--repo", "{tmp}/good"], {"BRIDLE_STATE_DIR": "/dev/null/x"}, "/dev/null/x"),
+        (["fix", "x", "--repo", "{tmp}/good"], {"BRIDLE_STATE_DIR": "{tmp}/file/x"}, "/file/x"),
+        (["fix", "x", "--repo", "{tmp}/good"], {"BRIDLE_CONFIG": "{tmp}/nowhere"}, "BRIDLE_CONFIG"),
+        (["fix", "x", "--repo", "{tmp}/good"], {"BRIDLE_CONFIG": "{tmp}"}, "folder"),
+        (["fix", "x", "--repo", "{tmp}/good"], {"BRIDLE_CONFIG": "{tmp}/latin"}, "latin"),
+        (["fix", "x", "--repo", "{tmp}/escape"], {}, r"a\x1b]0;owned\x07"),
+    ],
+)
+def test_a_wrong_surrounding_is_one_sentence(
+    tmp_path: Path, args: list[str], env: dict[str, str], words: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "latin").write_bytes(b"model = 'caf\xe9'\n")
+    make_project(tmp_path / "good")
+    make_project(tmp_path / "escape", {"bridle.toml": '"a\\u001b]0;owned\\u0007\\nb" = 1\n'})
+    filled = {name: value.replace("{tmp}", str(tmp_path)) for name, value in env.items()}
+    model = {"BRIDLE_MODEL": "m", "OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    done = bridle(*[arg.replace("{tmp}", str(tmp_path)) for arg in args], env={**model, **filled})
+    if not words:
+        assert (done.code, done.err) == (0, "")
+        return
+    assert done.code == 2, done.err
+    assert words in done.err
+    assert len(done.err.strip().splitlines()) == 1
+    assert done.err.isascii()
+    assert done.err.strip().isprintable()
+    assert "Traceback" not in done.err
+
+
+def test_a_mistake_with_nobody_to_read_it_keeps_its_exit_code(tmp_path: Path) -> None:
+    import os
+    import subprocess
+
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([BRIDLE, "fix", "x", "--repo", tmp_path / "nowhere"], stderr=write, check=False)
+    os.close(write)
+    assert done.returncode == 2
+
+
+def test_the_doctor_knows_the_users_file_and_a_bad_state_folder(own_state: Path) -> None:
+    import json
+
+    def doctor(env: dict[str, str]) -> dict[str, dict[str, object]]:
+        lines = bridle("doctor", "--json", env=env).out.splitlines()
+        return {check["what"]: check for check in map(json.loads, lines)}
+
+    (own_state / "config.toml").write_text('model = "mine"\nbase_url = "http://127.0.0.1:9/v1"\n')
+    model = doctor({})["model"]
+    assert model["ok"]
+    assert "`mine`" in str(model["detail"])
+    assert not doctor({"BRIDLE_STATE_DIR": "/dev/null/x"})["state"]["ok"]
+    (own_state / "config.toml").write_text("model = \n")
+    assert not doctor({})["settings"]["ok"]
 
 
 def test_help_imports_nothing_heavy() -> None:
