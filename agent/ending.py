@@ -6,11 +6,12 @@ import asyncio
 import shutil
 import time
 from importlib.metadata import version
+from typing import NamedTuple
 
-from agent.autonomy.gate import Gate
+from agent import loop
 from agent.autonomy.levels import Level
 from agent.budgets import spent
-from agent.checks import in_words, run_check
+from agent.checks import in_words
 from agent.journal import CheckRun, Delivered, PatchTaken, SessionEnded
 from agent.opening import sandbox_spec
 from agent.outcomes import Outcome, UsageProblem
@@ -21,30 +22,36 @@ from agent.repository.ignored import IgnoreRules
 from agent.repository.patch import write_patch, write_result_archive
 from agent.repository.stream import PatchProblem
 from agent.session import Report, Session
+from agent.verification import CheckDenied
 from agent.work import End
 from agent.workspace import keep_workspace, open_workspace
-from sandboxes.protocol import AGENT_GID, AGENT_UID, WORKSPACE, SandboxError
-from tools.protocol import Preview
+from sandboxes.protocol import AGENT_GID, AGENT_UID, WORKSPACE, Sandbox, SandboxError, SandboxLost
+from tools.protocol import Preview, Workbench
+from tools.shell import Shell
 
 GAVE_UP_ASKING = frozenset({Outcome.STUCK, Outcome.BUDGET, Outcome.CHECKS_FAIL})
 """Endings that a refused call may have caused: with a refusal for want of a person, that is the outcome."""
 
 
-async def take_patch(session: Session, end: End) -> tuple[End, Changes | None]:
-    """The difference so far, kept as `patch.diff`; None when there is no sandbox to take it from."""
+class Judged(NamedTuple):
+    """Where the work stands. `remark` is for the model: why its finished patch was not delivered."""
+
+    end: End
+    changes: Changes | None = None
+    branch: Delivered | None = None
+    remark: str | None = None
+
+
+async def take_patch(session: Session, end: End) -> Changes:
+    """The difference so far, kept as `patch.diff`. Raises SandboxError, PatchProblem, UsageProblem, OSError."""
     sandbox, base = session.sandbox, session.base
     if sandbox is None or base is None:
-        return end, None
-    try:
-        with IgnoreRules(session.repository) as ignored:
-            stream = sandbox.download(WORKSPACE)
-            spool = session.folder.path / "changes"
-            changes = await take_out(stream, base, session.folder.base_archive, ignored, spool=spool)
-        patch = await asyncio.to_thread(write_patch, changes, session.folder.patch)
-    except PatchProblem as error:
-        return _worse(end, Outcome.CHECKS_FAIL, f"the changes cannot be taken out: {error}"), None
-    except SandboxError as error:
-        return _worse(end, Outcome.SANDBOX_FAILED, f"the changes cannot be taken out: {error}"), None
+        raise RuntimeError("a session that has worked has a sandbox")
+    with IgnoreRules(session.repository) as ignored:
+        stream = sandbox.download(WORKSPACE)
+        spool = session.folder.path / "changes"
+        changes = await take_out(stream, base, session.folder.base_archive, ignored, spool=spool)
+    patch = await asyncio.to_thread(write_patch, changes, session.folder.patch)
     session.record(
         PatchTaken(
             outcome=end.outcome,
@@ -57,75 +64,72 @@ async def take_patch(session: Session, end: End) -> tuple[End, Changes | None]:
             skipped=changes.skipped,
         )
     )
-    return end, changes
+    return changes
 
 
-async def check_and_deliver(session: Session, end: End, changes: Changes) -> tuple[End, Delivered | None]:
+async def check_and_deliver(session: Session, end: End, changes: Changes) -> Judged:
     """Check exactly the patch in a new sandbox, ask, and put it on a branch."""
     if session.settings.autonomy is Level.PLAN:
-        return end, None
+        return Judged(end, changes)
     if not changes:
-        return End(Outcome.CHECKS_FAIL, "submitted without changing anything", end.summary), None
+        missing = End(Outcome.CHECKS_FAIL, "submitted without changing anything", end.summary)
+        return Judged(missing, changes, remark=f"Not accepted: {missing.detail}. Make the change, then submit.")
     try:
-        check = await session.interrupt.guard(_fresh_check(session, changes))
-    except SandboxError as error:
-        return End(Outcome.SANDBOX_FAILED, str(error), end.summary), None
-    except asyncio.CancelledError:
-        return _interrupted(session, end), None
+        check = await _fresh_check(session, changes)
+    except CheckDenied as denied:
+        if denied.quit:
+            return Judged(End(Outcome.INTERRUPTED, loop.QUIT, end.summary), changes)
+        words = f"the verify command was not allowed to run: {denied}"
+        return Judged(End(Outcome.CHECKS_FAIL, words, end.summary), changes)
     if check is not None and not check.passed:
-        words = (
-            f"{in_words(check)} on the patch alone; does it need files that git ignores, or something installed?"
+        words = f"{in_words(check)} on the patch alone"
+        remark = (
+            f"Not accepted: {words}, in a new sandbox that holds the repository and your patch and nothing else. "
+            f"Files that git ignores and things you installed are not part of the patch.\n\n{check.output}"
         )
-        return End(Outcome.CHECKS_FAIL, words, end.summary), None
+        return Judged(End(Outcome.CHECKS_FAIL, words, end.summary), changes, remark=remark)
     return await _deliver(session, end, changes, check)
 
 
 async def _fresh_check(session: Session, changes: Changes) -> CheckRun | None:
     """Run the verify command in a new sandbox that holds the base and the patch, and nothing else."""
-    if session.check is None or session.base is None:
+    if session.verification is None or session.gate is None:
         return None
     archive = session.folder.path / "result.tar"
+    base_archive = session.folder.base_archive
     try:
-        await asyncio.to_thread(
-            write_result_archive, session.folder.base_archive, changes, archive, uid=AGENT_UID, gid=AGENT_GID
-        )
+        await asyncio.to_thread(write_result_archive, base_archive, changes, archive, uid=AGENT_UID, gid=AGENT_GID)
         spec = sandbox_spec(session, f"{session.folder.id}.check")
         sandbox = await open_workspace(session.backend, spec, archive, WORKSPACE)
         try:
-            limit = session.settings.verify_timeout
-            event = await run_check(sandbox, session.check, limit=limit, fresh=True)
+            bench = Workbench(sandbox)
+            return await session.verification.run(session.gate, Shell(), bench, session.record, fresh=sandbox)
         finally:
             await sandbox.close()
     finally:
         archive.unlink(missing_ok=True)
-    session.record(event)
-    return event
 
 
-async def _deliver(
-    session: Session, end: End, changes: Changes, check: CheckRun | None
-) -> tuple[End, Delivered | None]:
-    if session.base is None:
-        raise RuntimeError("a patch has a base")
+async def _deliver(session: Session, end: End, changes: Changes, check: CheckRun | None) -> Judged:
+    if session.base is None or session.gate is None:
+        raise RuntimeError("a patch has a base, and a gate to pass")
     flags = flag(changes)
     slug = slugify(title_of(session.task))
     verified = in_words(check) if check is not None else "not verified: no verify command is known"
-    warnings = [*(item.text() for item in flags), *stored_raw(session.repository, changes)]
+    raw = await asyncio.to_thread(stored_raw, session.repository, changes)
+    warnings = [*(item.text() for item in flags), *raw]
     shown = Preview(
-        title=f"put the patch ({len(changes.changes)} changed files) on the new branch bridle/{slug}",
+        title=f"put the patch ({len(changes.changes)} changed files) on a new branch, bridle/{slug}",
         diff=session.folder.patch.read_bytes().decode("utf-8", "replace"),
         detail="\n".join([verified, *(f"! {line}" for line in warnings)]),
     )
-    gate = session.gate or Gate(session.settings.autonomy, session.approver, session.record)
-    session.gate = gate
-    try:
-        ruling = await session.interrupt.guard(gate.review_delivery(shown))
-    except asyncio.CancelledError:
-        return _interrupted(session, end), None
+    ruling = await session.gate.review_delivery(shown)
     if ruling.quit:
-        return End(Outcome.INTERRUPTED, "you ended the session at a question", end.summary), None
+        return Judged(End(Outcome.INTERRUPTED, loop.QUIT, end.summary), changes)
     if ruling.verdict != "allow":
-        return End(Outcome.APPROVAL_NEEDED, f"the patch is not delivered: {ruling.reason}", end.summary), None
+        refused = End(Outcome.APPROVAL_NEEDED, f"the patch is not delivered: {ruling.reason}", end.summary)
+        remark = f"The user does not take the patch: {ruling.said}" if ruling.said else None
+        return Judged(refused, changes, remark=remark)
     message = commit_message(
         title_of(session.task),
         version=version("bridle"),
@@ -133,16 +137,27 @@ async def _deliver(
         flags=flags,
         session=session.folder.id,
     )
+    # Once begun it is finished: a branch without its record would be delivered twice.
+    making = asyncio.create_task(_make_branch(session, changes, slug, message))
+    try:
+        return Judged(end, changes, await asyncio.shield(making))
+    except asyncio.CancelledError:
+        return Judged(end, changes, await making)
+
+
+async def _make_branch(session: Session, changes: Changes, slug: str, message: str) -> Delivered:
+    if session.base is None:
+        raise RuntimeError("a patch has a base")
     archive = session.folder.base_archive
     try:
         done = await asyncio.to_thread(
             deliver, session.repository, session.base, changes, base_archive=archive, slug=slug, message=message
         )
-    except (PatchProblem, UsageProblem) as error:
-        return End(Outcome.USAGE, f"the patch is kept, but not delivered: {error}", end.summary), None
+    except PatchProblem as error:
+        raise UsageProblem(f"the patch is kept, but cannot be delivered: {error}") from error
     event = Delivered(branch=done.branch, commit=done.commit)
     session.record(event)
-    return end, event
+    return event
 
 
 def title_of(task: str) -> str:
@@ -150,9 +165,9 @@ def title_of(task: str) -> str:
     return next(line.strip() for line in task.splitlines() if line.strip())[:200]
 
 
-def recover_delivery(session: Session) -> Delivered | None:
+async def recover_delivery(session: Session) -> Delivered | None:
     """The delivery of an earlier run that was killed before it could journal it."""
-    found = delivered_before(session.repository, session.folder.id)
+    found = await asyncio.to_thread(delivered_before, session.repository, session.folder.id)
     if found is None:
         return None
     event = Delivered(branch=found.branch, commit=found.commit)
@@ -160,24 +175,23 @@ def recover_delivery(session: Session) -> Delivered | None:
     return event
 
 
-async def report(session: Session, end: End, changes: Changes | None, branch: Delivered | None) -> Report:
+async def report(session: Session, judged: Judged) -> Report:
     """Keep what the session needs to go on, journal its ending, and say how it went."""
+    end, changes, branch, _ = judged
     if session.gate is not None and session.gate.needed_approval and end.outcome in GAVE_UP_ASKING:
-        end = End(Outcome.APPROVAL_NEEDED, f"{end.detail}; calls that needed approval were denied", end.summary)
+        end = End(Outcome.APPROVAL_NEEDED, f"{end.detail}; what needed approval was denied", end.summary)
     finished = branch is not None or (end.outcome is Outcome.DONE and session.settings.autonomy is Level.PLAN)
-    resumable = not finished and session.base is not None
     if finished:
+        session.safe = True
         session.folder.workspace.unlink(missing_ok=True)
         session.folder.base_archive.unlink(missing_ok=True)
     elif session.sandbox is not None:
-        await _keep(session)
-    session.journal.append(
-        ended := SessionEnded(outcome=end.outcome, detail=end.detail, resumable=resumable), durable=True
-    )
+        await _keep(session, session.sandbox)
+    ended = SessionEnded(outcome=end.outcome, detail=end.detail, resumable=not finished)
+    session.journal.append(ended, durable=True)
     session.watch.event(ended)
     flagged = tuple(item.text() for item in flag(changes)) if changes else ()
     shutil.rmtree(session.folder.path / "changes", ignore_errors=True)
-    has_patch = bool(changes)
     return Report(
         session=session.folder.id,
         outcome=end.outcome,
@@ -188,32 +202,19 @@ async def report(session: Session, end: End, changes: Changes | None, branch: De
         commit=branch.commit if branch else None,
         files=len(changes.changes) if changes else 0,
         flagged=flagged,
-        patch=session.folder.patch if has_patch else None,
-        resumable=resumable,
+        patch=session.folder.patch if changes else None,
+        resumable=not finished,
         spent=spent(session.journal.events),
         seconds=round(time.monotonic() - session.started, 1),
     )
 
 
-async def _keep(session: Session) -> None:
-    if session.sandbox is None:
-        return
+async def _keep(session: Session, sandbox: Sandbox) -> None:
+    """Save the workspace; where that fails the sandbox stays, stopped, for the next start to save."""
     try:
-        await keep_workspace(session.sandbox, session.folder.workspace)
-    except (SandboxError, OSError) as error:
+        await keep_workspace(sandbox, session.folder.workspace)
+        session.safe = True
+    except SandboxLost as error:
         session.watch.note(f"the workspace could not be saved ({error}); the patch so far is what is kept")
-
-
-def _worse(end: End, outcome: Outcome, detail: str) -> End:
-    """A failure to take the patch ends a session that was done; other endings keep their own reason."""
-    return End(outcome, detail, end.summary) if end.outcome is Outcome.DONE else end
-
-
-def _interrupted(session: Session, end: End) -> End:
-    if not session.interrupt.fired:
-        raise asyncio.CancelledError
-    return End(
-        Outcome.INTERRUPTED,
-        "interrupted; the patch is finished, and resuming goes on with its delivery",
-        end.summary,
-    )
+    except (SandboxError, OSError) as error:
+        session.watch.note(f"the workspace could not be saved yet ({error}); the next start tries again")

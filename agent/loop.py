@@ -14,13 +14,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent.autonomy.levels import Level
 from agent.checks import in_words
 from agent.journal import CallFinished, CallStarted, UserMessage
 from agent.models.protocol import Reply, ToolCall
 from agent.outcomes import Outcome
+from agent.verification import CheckDenied
 from agent.work import End, Work
 from tools.protocol import Arguments, Tool, ToolResult
+from tools.registry import describe
 
 MAX_SILENT_TURNS = 3
 """Turns without a tool call before the session counts as stuck."""
@@ -30,10 +31,18 @@ REPEAT_WINDOW = 12
 MAX_REFUSED_SUBMITS = 4
 """Submissions that fail the checks before the session ends with them failing."""
 NUDGE = "You made no tool call. Work with the tools; when the work is done, call `submit`."
+QUIT = "you ended the session at a question"
 CUT_NUDGE = (
     "Your answer was cut off at the output limit. Make smaller calls: edit parts of files, not whole files."
 )
-BACKFILL = "No result: the session was interrupted during this call. It may have happened in part, or not at all."
+INTERRUPTED = (
+    "No result: the session was interrupted during this call. It may have happened in part, or not at all."
+)
+NOT_BEGUN = "Not run: the session was interrupted before this call began."
+NOT_ALONE = (
+    "`submit` was not run: it came with other calls in the same turn. They were run; read their results, then "
+    "call `submit` alone."
+)
 
 
 async def run(work: Work) -> End:
@@ -56,9 +65,9 @@ async def run(work: Work) -> End:
         silent = 0
         submitted: ToolResult | None = None
         for call in reply.calls:
-            result, quit_now = await carry_out(work, call)
+            result, quit_now = await carry_out(work, call, alone=len(reply.calls) == 1)
             if quit_now:
-                return End(Outcome.INTERRUPTED, "you ended the session at a question")
+                return End(Outcome.INTERRUPTED, QUIT)
             recent.append(f"{call.name}\0{call.arguments}\0{result.text}")
             if recent.count(recent[-1]) >= MAX_REPEATS:
                 return End(Outcome.STUCK, f"the model made the same `{call.name}` call {MAX_REPEATS} times over")
@@ -72,15 +81,15 @@ async def run(work: Work) -> End:
                 return End(Outcome.CHECKS_FAIL, f"submitted {refused} times, and the checks never passed")
 
 
-async def carry_out(work: Work, call: ToolCall) -> tuple[ToolResult, bool]:
+async def carry_out(work: Work, call: ToolCall, *, alone: bool = True) -> tuple[ToolResult, bool]:
     """One call, from the model's text to a journalled result; the flag says that the person quit."""
-    parsed = parse(work.tools, call)
+    parsed = parse(work.tools, call) if alone or call.name != "submit" else ToolResult(NOT_ALONE, ok=False)
     if isinstance(parsed, ToolResult):
         return _finish(work, call, parsed, None), False
     tool, args = parsed
     ruling = await work.gate.review(call, tool, args, work.bench)
     if ruling.quit:
-        return ToolResult(BACKFILL, ok=False), True
+        return ToolResult(NOT_BEGUN, ok=False), True
     if ruling.verdict == "deny":
         refusal = ToolResult(f"Not done: {ruling.reason}", ok=False, facts={"denied": True})
         return _finish(work, call, refusal, None), False
@@ -96,29 +105,34 @@ def parse(tools: dict[str, Tool], call: ToolCall) -> tuple[Tool, Arguments] | To
     tool = tools.get(call.name)
     if tool is None:
         return ToolResult(f"There is no tool {call.name[:80]!r}. The tools are: {', '.join(tools)}.", ok=False)
-    schema = json.dumps(tool.arguments.model_json_schema(), separators=(",", ":"))
+    schema = f"Nothing was done. The schema is {json.dumps(describe(tool).parameters, separators=(',', ':'))}"
     try:
         raw: Any = json.loads(call.arguments or "{}")
-    except (json.JSONDecodeError, RecursionError) as error:
-        where = (
-            f"{error.msg} at character {error.pos}"
-            if isinstance(error, json.JSONDecodeError)
-            else "nested too deeply"
-        )
-        return ToolResult(f"The arguments of {tool.name} are not JSON: {where}. The schema is {schema}", ok=False)
+    except json.JSONDecodeError as error:
+        before, after = call.arguments[max(error.pos - 30, 0) : error.pos], call.arguments[error.pos :][:20]
+        problem = f"{error.msg} at `{before}⟨here⟩{after}`"
+        return ToolResult(f"{tool.name} was not run: its arguments are not JSON: {problem}. {schema}", ok=False)
+    except RecursionError:
+        return ToolResult(f"{tool.name} was not run: its arguments are nested too deeply. {schema}", ok=False)
     try:
         return tool, tool.arguments.model_validate(raw)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()[:5])
-        return ToolResult(f"Wrong arguments for {tool.name}: {wrong}. The schema is {schema}", ok=False)
+        wrong = "; ".join(_in_words(problem["loc"], problem["msg"]) for problem in error.errors()[:5])
+        return ToolResult(f"{tool.name} was not run: {wrong}. {schema}", ok=False)
+
+
+def _in_words(place: tuple[int | str, ...], problem: str) -> str:
+    where = ".".join(map(str, place))
+    problem = problem.removeprefix("Value error, ")
+    return f"{where}: {problem}" if where else problem
 
 
 def backfill(work: Work) -> None:
     """Give every call that was left without a result an honest error, so that the conversation stays valid."""
+    begun = {event.call for event in work.journal.events if isinstance(event, CallStarted)}
     for call in work.conversation.unanswered():
-        work.record(
-            CallFinished(call=call.id, tool=call.name, ok=False, text=BACKFILL, facts={"interrupted": True})
-        )
+        text = INTERRUPTED if call.id in begun else NOT_BEGUN
+        work.record(CallFinished(call=call.id, tool=call.name, ok=False, text=text, facts={"interrupted": True}))
 
 
 def _finish(work: Work, call: ToolCall, result: ToolResult, seconds: float | None) -> ToolResult:
@@ -138,9 +152,14 @@ def _finish(work: Work, call: ToolCall, result: ToolResult, seconds: float | Non
 
 async def _judge(work: Work, summary: str) -> End | None:
     """Whether a submission stands: the end of the session, or None when the model has been told why not."""
-    if work.gate.level is Level.PLAN:
+    if work.planning:
         return End(Outcome.DONE, "the plan is written; nothing was changed", summary)
-    check = await work.verify()
+    try:
+        check = await work.verify()
+    except CheckDenied as denied:
+        if denied.quit:
+            return End(Outcome.INTERRUPTED, QUIT, summary)
+        return End(Outcome.CHECKS_FAIL, f"the verify command was not allowed to run: {denied}", summary)
     if check is None:
         return End(Outcome.DONE, "submitted; there is no verify command to check it with", summary)
     if check.passed:

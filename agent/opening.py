@@ -10,63 +10,116 @@ from pathlib import Path
 from agent import loop
 from agent.autonomy.gate import Gate
 from agent.autonomy.levels import ALLOWED, Level
-from agent.checks import find_check, import_path
-from agent.context.conversation import Conversation
+from agent.checks import PROBE, find_check, import_path, needs_pytest
+from agent.context.conversation import TURN, Conversation
 from agent.context.prompts import render
-from agent.journal import CallFinished, SandboxOpened, SessionResumed, UserMessage
+from agent.journal import CallFinished, ModelRequested, SandboxOpened, SessionResumed, UserMessage
 from agent.models.prices import parse_prices
 from agent.models.profiles import profile_for
+from agent.outcomes import UsageProblem
 from agent.repository.base import Base
 from agent.repository.inside import history_bundle
 from agent.repository.intake import take_in
-from agent.session import Session
+from agent.session import LateModel, Session
+from agent.settings import RepositorySettings, repository_settings
+from agent.verification import Verification
 from agent.work import Work
 from agent.workspace import DEFAULT_IMAGE, open_workspace, set_up_git
-from sandboxes.protocol import AGENT_GID, AGENT_UID, WORKSPACE, Sandbox, SandboxSpec
+from sandboxes.protocol import (
+    AGENT_GID,
+    AGENT_UID,
+    WORKSPACE,
+    Sandbox,
+    SandboxError,
+    SandboxSpec,
+    SandboxUnavailable,
+)
 from tools.protocol import Workbench
 from tools.registry import default_tools
 
 RESUMED = "The session was interrupted and goes on now in a new sandbox. {files} Background processes are gone."
-FILES_BACK = "The files of the workspace are as they were."
+FILES_BACK = "The files of the workspace are as they were last saved."
 FILES_LOST = "The files could not be saved: the workspace is as it was at the start, so make your changes again."
+NOW = " The autonomy level is {level}. {check}"
 
 
-async def reap(session: Session) -> None:
-    """Remove what dead owners left; the work of their sessions is saved into the sessions' folders."""
-    for gone in await session.backend.reap(session.store.save_to):
-        kept = "; its work is kept" if gone.saved else ""
-        session.watch.note(f"removed sandbox {gone.name}, whose owner is dead{kept}")
+async def prepare(session: Session, *, finished: bool) -> Work:
+    """Everything up to the first word of the model. `finished`: only checking and delivery are left.
 
-
-async def open_sandbox(session: Session, *, from_base: bool) -> tuple[Sandbox, bool]:
-    """Open the sandbox and fill it: with the base, or what an earlier run left. The flag says if it has git."""
-    start = time.monotonic()
+    Raises SandboxError, ModelError, UsageProblem, OSError.
+    """
+    await _reap(session)
+    session.gate = Gate(session.settings.autonomy, session.approver, session.record)
+    suggested = repository_settings(session.repository.root)
     base = session.base = await _take_in(session)
-    session.check = _find_check(session, base)
+    session.verification = _verification(session, suggested, base)
     resuming = any(isinstance(event, SandboxOpened) for event in session.journal.events)
-    saved = session.folder.workspace.exists() and not from_base
+    saved = session.folder.workspace.exists() and not _only_repaired(session, finished)
     if resuming:
         options = session.settings.model_dump(mode="json", exclude_none=True)
         session.record(SessionResumed(version=version("bridle"), options=options, saved_workspace=saved))
+    sandbox = await _open_sandbox(session, base, saved=saved)
+    await _probe(session, sandbox)
+    work = _make_work(session, sandbox)
+    if not finished and strategy_of(session) != "repair":
+        has_git = (await sandbox.exec(["git", "--version"])).exit_code == 0
+        _begin_conversation(session, work, has_git=has_git, saved=saved)
+    return work
+
+
+async def _reap(session: Session) -> None:
+    """Remove what dead owners left; the work of their sessions is saved into the sessions' folders."""
+    try:
+        gone = await session.backend.reap(session.store.save_to)
+    except SandboxUnavailable:
+        raise
+    except SandboxError as error:  # somebody else's leftovers must not keep this session from starting
+        session.watch.note(str(error))
+        return
+    for each in gone:
+        kept = "; its work is kept" if each.saved else ""
+        session.watch.note(f"removed sandbox {each.name}, whose owner is dead{kept}")
+
+
+def _only_repaired(session: Session, finished: bool) -> bool:
+    """Whether the repair strategy starts over: it leaves nothing half done that would be worth going on from."""
+    worked = any(isinstance(e, ModelRequested) and e.purpose == TURN for e in session.journal.events)
+    return strategy_of(session) == "repair" and not worked and not finished
+
+
+async def _open_sandbox(session: Session, base: Base, *, saved: bool) -> Sandbox:
+    """Open the sandbox and fill it: with the base, or with what an earlier run left."""
+    start = time.monotonic()
     number = sum(isinstance(event, SandboxOpened) for event in session.journal.events)
     spec = sandbox_spec(session, f"{session.folder.id}.w{number}")
     if saved:
-        sandbox = session.sandbox = await open_workspace(session.backend, spec, session.folder.workspace, "/")
+        sandbox = await open_workspace(session.backend, spec, session.folder.workspace, "/")
     else:
-        sandbox = session.sandbox = await open_workspace(
-            session.backend, spec, session.folder.base_archive, WORKSPACE
-        )
-        bundle = await _bundle(session)
-        problem = await set_up_git(sandbox, base, bundle)
+        sandbox = await open_workspace(session.backend, spec, session.folder.base_archive, WORKSPACE)
+    session.sandbox = sandbox
+    if not saved:
+        problem = await set_up_git(sandbox, base, await _bundle(session))
         if problem is not None:
             session.watch.note(problem)
     seconds = round(time.monotonic() - start, 3)
+    name, image = session.backend.name, spec.image
     session.record(
-        SandboxOpened(
-            run_id=spec.run_id, name=sandbox.name, image=spec.image, backend=session.backend.name, seconds=seconds
-        )
+        SandboxOpened(run_id=spec.run_id, name=sandbox.name, image=image, backend=name, seconds=seconds)
     )
-    return sandbox, (await sandbox.exec(["git", "--version"])).exit_code == 0
+    session.safe = False
+    return sandbox
+
+
+async def _probe(session: Session, sandbox: Sandbox) -> None:
+    """A verify command that was found, and not given, has to be one that can run at all."""
+    check = session.verification
+    if check is None or check.given or not needs_pytest(check.command):
+        return
+    if (await sandbox.exec(PROBE, timeout=60)).exit_code != 0:
+        raise UsageProblem(
+            "this looks like a pytest project, but python3 in the sandbox has no pytest: activate the environment "
+            "that has it (or make .venv in the repository), or give --verify or --image"
+        )
 
 
 async def _take_in(session: Session) -> Base:
@@ -90,18 +143,20 @@ async def _bundle(session: Session) -> Path | None:
     return target
 
 
-def _find_check(session: Session, base: Base) -> str | None:
+def _verification(session: Session, suggested: RepositorySettings, base: Base) -> Verification | None:
     if session.settings.autonomy is Level.PLAN:
         return None
-    return session.settings.verify or find_check(session.repository.root, base.text_paths())
+    given = session.settings.verify
+    command = given or suggested.verify or find_check(base.text_paths())
+    seconds = session.settings.verify_timeout
+    return Verification(command, seconds, given=given is not None) if command else None
 
 
 def sandbox_spec(session: Session, run_id: str) -> SandboxSpec:
     """What kind of sandbox this session works in."""
     paths = session.base.text_paths() if session.base else []
-    return SandboxSpec(
-        run_id=run_id, image=session.settings.image or DEFAULT_IMAGE, env={"PYTHONPATH": import_path(paths)}
-    )
+    image = session.settings.image or repository_settings(session.repository.root).image or DEFAULT_IMAGE
+    return SandboxSpec(run_id=run_id, image=image, env={"PYTHONPATH": import_path(paths)})
 
 
 def strategy_of(session: Session) -> str:
@@ -109,26 +164,26 @@ def strategy_of(session: Session) -> str:
     return session.settings.strategy or profile_for(session.settings.model or "").strategy
 
 
-def make_work(session: Session, sandbox: Sandbox) -> Work:
+def _make_work(session: Session, sandbox: Sandbox) -> Work:
     """What the strategy works with."""
     settings = session.settings
+    if session.gate is None:
+        raise RuntimeError("the gate is made before the work")
     name = settings.model or ""
-    if session.model is None:
-        raise RuntimeError("a session with work to do has a model")
-    gate = session.gate = Gate(settings.autonomy, session.approver, session.record)
+    model = session.model = LateModel(name, session.make_model)
     return Work(
         task=session.task,
         journal=session.journal,
         conversation=Conversation(session.journal.events),
-        model=session.model,
+        model=model,
         profile=profile_for(name),
         prices=parse_prices(settings.price) if settings.price else None,
         tools=default_tools(),
         bench=Workbench(sandbox, _last_cwd(session)),
-        gate=gate,
+        gate=session.gate,
         budgets=settings.budgets,
-        check=session.check,
-        check_seconds=settings.verify_timeout,
+        verification=session.verification,
+        planning=settings.autonomy is Level.PLAN,
         watch=session.watch,
     )
 
@@ -141,19 +196,21 @@ def _last_cwd(session: Session) -> str:
     return WORKSPACE
 
 
-def begin_conversation(session: Session, work: Work, has_git: bool) -> None:
+def _begin_conversation(session: Session, work: Work, *, has_git: bool, saved: bool) -> None:
     """The system prompt and the task; on resume, the last results and what happened."""
+    level = session.settings.autonomy
     loop.backfill(work)
     if work.conversation.messages:
-        files = FILES_BACK if session.folder.workspace.exists() else FILES_LOST
-        work.record(UserMessage(role="user", text=RESUMED.format(files=files)))
+        check = f"When you submit, `{work.check}` has to pass." if work.check else ""
+        now = NOW.format(level=level.label, check=check).rstrip()
+        files = FILES_BACK if saved else FILES_LOST
+        work.record(UserMessage(role="user", text=RESUMED.format(files=files) + now))
         return
-    level = session.settings.autonomy
     prompt = render(
         "system.md.j2",
         workspace=WORKSPACE,
         has_git=has_git,
-        check=session.check,
+        check=work.check,
         level=int(level),
         allowed=", ".join(sorted(ALLOWED[level])),
     )

@@ -1,26 +1,36 @@
 """One session, from the user's words to a branch.
 
     reap → take in → sandbox, model → strategy → patch → fresh check → approval → branch → report
+                                         ↑                      │           │
+                                         └── what was wrong ────┴───────────┘
 
-Whatever ends it, the work is kept: the patch so far and, when the session can go on, the sandbox's workspace.
+Whatever ends it, the work is kept: the patch so far and, when the session can go on, the sandbox's workspace. The
+sandbox is removed only once the work is delivered or saved; otherwise it is stopped, and the next start saves it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import traceback
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from agent import loop
-from agent.ending import check_and_deliver, recover_delivery, report, take_patch
-from agent.journal import AnyEvent, Delivered, ModelReplied, PatchTaken, UserMessage
+from agent.ending import Judged, check_and_deliver, recover_delivery, report, take_patch
+from agent.journal import AnyEvent, ModelReplied, PatchTaken, UserMessage
 from agent.models.protocol import ContextOverflow, ModelError
-from agent.opening import begin_conversation, make_work, open_sandbox, reap, strategy_of
+from agent.opening import prepare, strategy_of
 from agent.outcomes import Outcome, UsageProblem
-from agent.repository.changes import Changes
+from agent.repository.stream import PatchProblem
 from agent.session import Report, Session
 from agent.strategies import repair
-from agent.work import End
+from agent.work import End, Work
 from sandboxes.protocol import SandboxError
+
+MAX_ROUNDS = 4
+"""How often the model is told why its finished patch was not delivered, before that ends the session."""
+T = TypeVar("T")
 
 
 async def run(session: Session) -> Report:
@@ -28,34 +38,75 @@ async def run(session: Session) -> Report:
 
     An ending is a Report, never an exception. Model and sandbox are gone when this returns.
     """
-    changes: Changes | None = None
-    branch: Delivered | None = None
-    ready = finished_before(session.journal.events)
-    if ready is not None and (branch := recover_delivery(session)) is not None:
-        return await report(session, ready, None, branch)
     try:
-        end = await work_to_the_end(session)
-        end, changes = await take_patch(session, end)
-        if end.outcome is Outcome.DONE and changes is not None:
-            end, branch = await check_and_deliver(session, end, changes)
-        return await report(session, end, changes, branch)
+        judged = await _to_the_end(session)
+        return await report(session, judged)
     finally:
-        if session.model is not None:
-            await session.model.close()
-        if session.sandbox is not None:
-            await session.sandbox.close()
+        await _close(session)
 
 
-async def work_to_the_end(session: Session) -> End:
-    """Prepare and run the strategy; every way it can end becomes an End."""
+async def _to_the_end(session: Session) -> Judged:
+    """Work until the patch is delivered, or something ends it."""
+    ready = finished_before(session.journal.events)
+    if ready is not None:
+        found = await _bounded(session, recover_delivery(session))
+        if isinstance(found, End):
+            return Judged(found)
+        if found is not None:
+            return Judged(ready, branch=found)
+    work = await _bounded(session, prepare(session, finished=ready is not None))
+    if isinstance(work, End):
+        return Judged(work)
+    for _ in range(MAX_ROUNDS):
+        end = await _bounded(session, _strategy(session, work)) if ready is None else ready
+        ready = None
+        loop.backfill(work)
+        judged = await _judge(session, end)
+        if judged.remark is None:
+            return judged
+        work.record(UserMessage(role="user", text=judged.remark))
+        if strategy_of(session) == "repair":
+            return judged
+    return judged
+
+
+async def _judge(session: Session, end: End) -> Judged:
+    """Take the patch, whatever the end, and deliver it if the work is done."""
+    # Not interruptible: taking the patch is what keeps the work.
+    taken = await _bounded(session, take_patch(session, end), guarded=False)
+    if isinstance(taken, End):
+        return Judged(taken if end.outcome is Outcome.DONE else end)
+    if end.outcome is not Outcome.DONE:
+        return Judged(end, taken)
+    judged = await _bounded(session, check_and_deliver(session, end, taken))
+    return Judged(judged, taken) if isinstance(judged, End) else judged
+
+
+async def _strategy(session: Session, work: Work) -> End:
     try:
-        return await session.interrupt.guard(_prepare_and_run(session))
+        async with asyncio.timeout(session.settings.max_time) as limit:
+            session.approver.limit = limit
+            return await (repair.run(work) if strategy_of(session) == "repair" else loop.run(work))
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        return End(Outcome.BUDGET, f"{session.settings.max_time:g} s have passed, the limit of --max-time")
+    finally:
+        session.approver.limit = None
+
+
+async def _bounded(session: Session, part: Coroutine[Any, Any, T], *, guarded: bool = True) -> T | End:
+    """Await a part of the session; every way it can fail becomes an End."""
+    try:
+        return await (session.interrupt.guard(part) if guarded else part)
     except ContextOverflow as error:
         return End(Outcome.BUDGET, str(error))
     except ModelError as error:
         return End(Outcome.MODEL_FAILED, str(error))
     except SandboxError as error:
         return End(Outcome.SANDBOX_FAILED, str(error))
+    except PatchProblem as error:
+        return End(Outcome.CHECKS_FAIL, f"the changes cannot be taken out: {error}")
     except UsageProblem as error:
         return End(Outcome.USAGE, str(error))
     except asyncio.CancelledError:
@@ -63,38 +114,25 @@ async def work_to_the_end(session: Session) -> End:
             raise
         return End(Outcome.INTERRUPTED, "interrupted")
     except Exception as error:  # noqa: BLE001 -- the session's outermost boundary: the work is kept, the error told
-        _write_traceback(session, error)
+        text = "".join(traceback.format_exception(error))
+        with contextlib.suppress(OSError):  # the disk may be what failed; the sentence below still says so
+            (session.folder.path / "error.txt").write_text(text)
         return End(
             Outcome.INTERNAL_ERROR, f"{type(error).__name__}: {error} (see {session.folder.path}/error.txt)"
         )
 
 
-async def _prepare_and_run(session: Session) -> End:
-    await reap(session)
-    ready = finished_before(session.journal.events)
-    repairing = strategy_of(session) == "repair"
-    sandbox, has_git = await open_sandbox(session, from_base=repairing and ready is None)
-    if ready is not None:
-        return ready
-    work = make_work(session, sandbox)
-    if not repairing:
-        begin_conversation(session, work, has_git)
+async def _close(session: Session) -> None:
+    """Let go of the model and the sandbox. A sandbox whose work is not safe yet is only stopped."""
     try:
-        async with asyncio.timeout(session.settings.max_time) as limit:
-            session.approver.limit = limit
-            return await (repair.run(work) if repairing else loop.run(work))
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        return End(Outcome.BUDGET, f"{session.settings.max_time:g} s have passed, the limit of --max-time")
+        if session.model is not None:
+            await session.model.close()
     finally:
-        session.approver.limit = None
-        loop.backfill(work)
-
-
-def _write_traceback(session: Session, error: Exception) -> None:
-    text = "".join(traceback.format_exception(error))
-    (session.folder.path / "error.txt").write_text(text)
+        if (sandbox := session.sandbox) is not None:
+            try:
+                await (sandbox.close() if session.safe else sandbox.stop())
+            except SandboxError as error:
+                session.watch.note(f"the sandbox could not be ended: {error}")
 
 
 def finished_before(events: list[AnyEvent]) -> End | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -14,13 +14,14 @@ from pydantic import BaseModel, ConfigDict
 
 from agent.autonomy.gate import Answer, Approver, Gate, Question
 from agent.budgets import Spent
-from agent.journal import AnyEvent, Journal, SessionStarted
-from agent.models.protocol import Model
+from agent.journal import AnyEvent, Journal, LevelChanged, SessionResumed, SessionStarted
+from agent.models.protocol import Model, Reply, Request
 from agent.outcomes import Outcome
 from agent.repository.base import Base
 from agent.repository.source import Repository
 from agent.settings import Settings
 from agent.store import SessionFolder, Store
+from agent.verification import Verification
 from agent.work import Watcher
 from sandboxes.protocol import Backend, Sandbox
 
@@ -97,9 +98,31 @@ class PatientApprover:
             limit.reschedule(ends + asyncio.get_running_loop().time() - asked)
 
 
+class LateModel:
+    """A model that is made when it is first asked: a session that only delivers asks none."""
+
+    def __init__(self, name: str, make: Callable[[], Model]) -> None:
+        self.name = name
+        self._make = make
+        self._made: Model | None = None
+
+    async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
+        """See Model. Raises ModelError, UsageProblem."""
+        self._made = self._made or self._make()
+        return await self._made.complete(request, on_text)
+
+    async def close(self) -> None:
+        """See Model."""
+        if self._made is not None:
+            await self._made.close()
+
+
 @dataclass(slots=True)
 class Session:
-    """Everything one session needs, handed in; and what it has opened so far."""
+    """Everything one session needs, handed in; and what it has opened so far.
+
+    `safe` says that the sandbox holds nothing which is not saved or delivered.
+    """
 
     folder: SessionFolder
     journal: Journal
@@ -110,12 +133,14 @@ class Session:
     backend: Backend
     approver: PatientApprover
     watch: Watcher
+    make_model: Callable[[], Model]
     interrupt: Interrupt = field(default_factory=Interrupt)
     base: Base | None = None
     sandbox: Sandbox | None = None
-    model: Model | None = None
     gate: Gate | None = None
-    check: str | None = None
+    verification: Verification | None = None
+    model: Model | None = None
+    safe: bool = True
     started: float = field(default_factory=time.monotonic)
 
     def record(self, event: AnyEvent) -> None:
@@ -133,3 +158,14 @@ def start_event(folder: SessionFolder, settings: Settings, task: str, repository
         repository=str(repository.root),
         options=settings.model_dump(mode="json", exclude_none=True),
     )
+
+
+def options_of(events: Sequence[AnyEvent]) -> dict[str, Any]:
+    """The settings a session last ran with; where the slider was moved down since, that holds."""
+    options: dict[str, Any] = {}
+    for event in events:
+        if isinstance(event, SessionStarted | SessionResumed):
+            options = dict(event.options)
+        elif isinstance(event, LevelChanged):
+            options["autonomy"] = min(options.get("autonomy", event.after), event.after)
+    return options

@@ -32,6 +32,7 @@ from agent.journal import (
 )
 from agent.outcomes import UsageProblem
 
+LOCK_TRIES = 10
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
 _RUN_ID = re.compile(r"(" + _ID.pattern + r")\.w[0-9]{1,4}")
 
@@ -87,14 +88,15 @@ class SessionFolder:
         Raises UsageProblem when another process works on it.
         """
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise UsageProblem(
-                f"session {self.id} is being worked on by another process; wait until it ends"
-            ) from None
-        return descriptor
+        for _ in range(LOCK_TRIES):  # somebody who only looks holds it for a moment
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.05)
+            else:
+                return descriptor
+        os.close(descriptor)
+        raise UsageProblem(f"session {self.id} is being worked on by another process; wait until it ends")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ class Store:
     def find(self, session: str) -> SessionFolder:
         """The folder of a session, by id or by an unambiguous beginning of it; `last` is the newest."""
         ids = self.ids()
-        found = ids[-1:] if session == "last" else [name for name in ids if name.startswith(session)]
+        found = ids[-1:] if session == "last" else [name for name in ids if session and name.startswith(session)]
         if session in ids:
             found = [session]
         if len(found) != 1:
@@ -181,10 +183,17 @@ def _line(name: str, folder: SessionFolder) -> SessionLine:
 
 
 def _is_locked(folder: SessionFolder) -> bool:
+    """Whether a process works on the session, without getting in its way or leaving anything behind."""
     try:
-        os.close(folder.lock())
-    except UsageProblem:
+        descriptor = os.open(folder.path / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
+    finally:
+        os.close(descriptor)
     return False
 
 

@@ -11,7 +11,6 @@ from typing import NamedTuple, Protocol
 
 from agent.autonomy.gate import Gate
 from agent.budgets import Budgets, Spent, exceeded, spent
-from agent.checks import run_check
 from agent.context.conversation import TURN, Conversation
 from agent.journal import AnyEvent, CheckRun, Journal, ModelReplied
 from agent.models.fingerprint import request_event
@@ -19,7 +18,9 @@ from agent.models.prices import Prices, cost
 from agent.models.profiles import Profile
 from agent.models.protocol import Model, Reply, Request, ToolCall, ToolSpec
 from agent.outcomes import Outcome
+from agent.verification import Verification
 from tools.protocol import Tool, Workbench
+from tools.registry import describe
 
 
 class End(NamedTuple):
@@ -57,18 +58,24 @@ class Work:
     bench: Workbench
     gate: Gate
     budgets: Budgets
-    check: str | None
-    check_seconds: float
+    verification: Verification | None
+    planning: bool
     watch: Watcher
     specs: tuple[ToolSpec, ...] = field(init=False)
     used: Spent = field(init=False)
 
     def __post_init__(self) -> None:
+        described = map(describe, self.tools.values())
         self.specs = tuple(
-            ToolSpec(name=t.name, description=t.description, parameters=t.arguments.model_json_schema())
-            for t in self.tools.values()
+            ToolSpec(name=each.name, description=each.description, parameters=each.parameters)
+            for each in described
         )
         self.used = spent(self.journal.events)
+
+    @property
+    def check(self) -> str | None:
+        """The verify command, if there is one."""
+        return self.verification.command if self.verification else None
 
     def record(self, event: AnyEvent) -> None:
         """Journal an event, then let it take effect on the conversation and the screen."""
@@ -114,12 +121,10 @@ class Work:
         return reply.model_copy(update={"calls": calls})
 
     async def verify(self) -> CheckRun | None:
-        """Run the verify command in the working sandbox; None when there is none."""
-        if self.check is None:
+        """Run the verify command in the working sandbox; None when there is none. Raises CheckDenied."""
+        if self.verification is None:
             return None
-        event = await run_check(self.bench.sandbox, self.check, limit=self.check_seconds)
-        self.record(event)
-        return event
+        return await self.verification.run(self.gate, self.tools["shell"], self.bench, self.record)
 
 
 def _unique(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:

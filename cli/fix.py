@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from agent.journal import Journal
     from agent.repository.source import Repository
     from agent.session import Report, Session
     from agent.settings import Settings
-    from agent.store import SessionFolder, Store
+    from agent.store import SessionFolder
 
 MAX_ISSUE_BYTES = 1 << 20
+KEEPING = b"interrupted, keeping the work (once more to end at once)"
 
-Model = Annotated[
+ModelName = Annotated[
     str | None,
     typer.Option(help="`local`, `replay:FILE`, or a model of the service (default: BRIDLE_MODEL)."),
 ]
@@ -47,7 +49,7 @@ def fix(
         str, typer.Argument(help="What is wrong: text, a file that says it, or - for standard input.")
     ],
     repo: Annotated[Path, typer.Option(help="The repository.")] = Path(),
-    model: Model = None,
+    model: ModelName = None,
     base_url: BaseUrl = None,
     autonomy: Autonomy = None,
     verify: Verify = None,
@@ -64,19 +66,28 @@ def fix(
 ) -> None:
     """Fix an issue in a repository: in a sandbox, on a copy, delivered as a branch once you approve."""
     given = {name: value for name, value in locals().items() if name not in {"issue", "repo", "json"}}
+    from agent.models.select import make_model
     from agent.repository.source import open_repository
+    from agent.session import start_event
     from agent.settings import load, tighten
-    from agent.store import Store
+    from agent.store import Store, open_journal
 
     task = _read_issue(issue)
     repository = open_repository(repo)
     settings = _complete(tighten(load(given), repository.root))
-    _go(Store(), repository, settings, task=task, as_json=json)
+    make_model(
+        settings.model or "", base_url=settings.base_url
+    )  # a wrong name or key shows before a session begins
+    folder = Store().create()
+    folder.lock()
+    journal = open_journal(folder)
+    journal.append(start_event(folder, settings, task, repository), durable=True)
+    _go(folder, journal, settings, repository, task, as_json=json)
 
 
 def resume(
     session: Annotated[str, typer.Argument(help="The session's id, the beginning of it, or `last`.")],
-    model: Model = None,
+    model: ModelName = None,
     base_url: BaseUrl = None,
     autonomy: Autonomy = None,
     verify: Verify = None,
@@ -94,36 +105,42 @@ def resume(
     given = {
         name: value for name, value in locals().items() if name not in {"session", "json"} and value is not None
     }
-    from agent.journal import JournalDamaged, SessionStarted, read_events
+    from agent.journal import SessionStarted
     from agent.outcomes import UsageProblem
     from agent.repository.source import open_repository
+    from agent.session import options_of
     from agent.settings import load
-    from agent.store import Store, why_not_resumable
+    from agent.store import Store, open_journal, why_not_resumable
 
-    store = Store()
-    folder = store.find(session)
-    try:
-        events = read_events(folder.journal)
-    except (JournalDamaged, FileNotFoundError) as error:
-        raise UsageProblem(f"session {folder.id} cannot be resumed: {error}") from error
-    if (reason := why_not_resumable(events)) is not None:
+    folder = Store().find(session)
+    folder.lock()
+    journal = open_journal(folder)
+    if (reason := why_not_resumable(journal.events)) is not None:
         raise UsageProblem(f"session {folder.id} cannot be resumed: {reason}")
-    begun = events[0]
+    begun = journal.events[0]
     if not isinstance(begun, SessionStarted):
         raise UsageProblem(f"session {folder.id} cannot be resumed: its journal does not begin with its start")
     repository = open_repository(Path(begun.repository))
-    settings = _complete(load({**begun.options, **given}))
-    _go(store, repository, settings, folder=folder, as_json=json)
+    settings = _complete(load({**options_of(journal.events), **given}))
+    _go(folder, journal, settings, repository, begun.task, as_json=json)
 
 
 def _read_issue(issue: str) -> str:
     """The issue's text: standard input for -, a file's content when it names a file, else itself."""
+    import os
+
     from agent.outcomes import UsageProblem
 
     if issue == "-":
         data = sys.stdin.buffer.read(MAX_ISSUE_BYTES + 1)
-    elif "\n" not in issue and len(issue) < 1024 and Path(issue).is_file():
-        data = Path(issue).read_bytes()[: MAX_ISSUE_BYTES + 1]
+    elif os.path.isfile(issue):  # noqa: PTH113 -- a long text is no path, and Path.is_file raises for it
+        try:
+            with Path(issue).open("rb") as file:
+                data = file.read(MAX_ISSUE_BYTES + 1)
+        except OSError as error:
+            raise UsageProblem(f"the issue file {issue} cannot be read: {error.strerror}") from error
+    elif issue.endswith((".md", ".txt", ".rst")) and " " not in issue:
+        raise UsageProblem(f"there is no file {issue}; give the issue's text, a file that says it, or - for input")
     else:
         data = issue.encode("utf-8", "surrogateescape")
     if len(data) > MAX_ISSUE_BYTES:
@@ -145,58 +162,43 @@ def _complete(settings: Settings) -> Settings:
 
 
 def _go(
-    store: Store,
-    repository: Repository,
+    folder: SessionFolder,
+    journal: Journal,
     settings: Settings,
+    repository: Repository,
+    task: str,
     *,
-    task: str | None = None,
-    folder: SessionFolder | None = None,
     as_json: bool,
 ) -> None:
-    """Start a session for `task`, or go on with the one in `folder`; leave with its exit code."""
+    """Run a session whose folder this process has locked; leave with its exit code."""
     import asyncio
-    import os
 
     from agent import log
     from agent.autonomy.approvers import AbsentApprover, default_approver
-    from agent.journal import SessionStarted
     from agent.models.select import make_model
     from agent.repository.environment import virtual_environment
-    from agent.run import finished_before
-    from agent.session import PatientApprover, Session, start_event
-    from agent.store import open_journal
+    from agent.session import PatientApprover, Session
+    from agent.store import Store
     from cli.terminal import QuietWatcher, TerminalWatcher, console, show_report
     from sandboxes.docker_backend import DockerBackend
 
     log.configure()
     watch = QuietWatcher() if as_json else TerminalWatcher(console())
-    held = folder.lock() if folder else None
-    journal = open_journal(folder) if folder else None
-    model = None
-    if journal is None or finished_before(journal.events) is None:
-        model = make_model(settings.model or "", base_url=settings.base_url, on_retry=watch.note)
-    if folder is None or journal is None:
-        folder = store.create()
-        held = folder.lock()
-        journal = open_journal(folder)
-        journal.append(start_event(folder, settings, task or "", repository), durable=True)
     environment = virtual_environment(repository)
     session = Session(
         folder=folder,
         journal=journal,
         settings=settings,
-        task=next(event.task for event in journal.events if isinstance(event, SessionStarted)),
+        task=task,
         repository=repository,
-        store=store,
+        store=Store(),
         backend=DockerBackend(host_paths=[environment] if environment else []),
         approver=PatientApprover(AbsentApprover() if as_json else default_approver()),
         watch=watch,
-        model=model,
+        make_model=lambda: make_model(settings.model or "", base_url=settings.base_url, on_retry=watch.note),
     )
     report = asyncio.run(_under_signals(session))
     journal.close()
-    if held is not None:
-        os.close(held)
     if as_json:
         typer.echo(report.model_dump_json())
     else:
@@ -207,17 +209,20 @@ def _go(
 async def _under_signals(session: Session) -> Report:
     """Run; the first Ctrl-C ends it in good order, the second at once (the next start then cleans up)."""
     import asyncio
+    import contextlib
     import os
     import signal
 
     from agent.run import run
 
     def interrupted() -> None:
-        if session.interrupt.fired:
-            os.write(2, b"\nbridle: ended at once; the next start removes the sandbox and keeps its work\n")
-            os._exit(130)
-        os.write(2, b"\nbridle: interrupted, keeping the work (once more to end at once)\n")
+        again = session.interrupt.fired
         session.interrupt.fire()
+        words = b"ended at once; the next start removes the sandbox and keeps its work" if again else KEEPING
+        with contextlib.suppress(OSError):  # the terminal may be what went away
+            os.write(2, b"\nbridle: " + words + b"\n")
+        if again:
+            os._exit(130)
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -105,12 +105,15 @@ class Approver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What the gate says. `arguments` are those to run with; `reason` is a sentence for the model."""
+    """What the gate says. `arguments` are those to run with; `reason` is a sentence for the model, `said` are the
+    words in it that are the person's own.
+    """
 
     verdict: Literal["allow", "deny"]
     arguments: dict[str, Any]
     reason: str = ""
     quit: bool = False
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +292,9 @@ class Gate:
             )
         )
         self.denied += verdict == "deny"
-        return Ruling(verdict, case.arguments, reason, quit=asked.quit or self._quit)
+        refusal = asked.refusal
+        said = refusal.reason if refusal is not None and not refusal.unattended else ""
+        return Ruling(verdict, case.arguments, reason, quit=asked.quit or self._quit, said=said)
 
 
 def _tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench) -> _Case:

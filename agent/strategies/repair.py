@@ -17,14 +17,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from agent.autonomy.levels import Level
-from agent.checks import in_words, run_check
+from agent.checks import in_words
 from agent.journal import AttemptMade, CheckRun
+from agent.loop import QUIT
 from agent.models.protocol import Request, ToolCall
 from agent.outcomes import Outcome
 from agent.strategies.failure import Failure, first_failure, is_pytest
 from agent.strategies.localise import Project, Target, find_targets, source_of_test
 from agent.strategies.prompts import Style, ask_for_function, whole_answer
 from agent.strategies.splice import Unusable, corrected
+from agent.verification import CheckDenied
 from agent.work import End, Work
 from sandboxes.protocol import WORKSPACE, Sandbox
 from tools.protocol import Arguments
@@ -82,10 +84,8 @@ async def run(work: Work, *, seed: int = 1) -> End:
     """
     if work.gate.level is Level.PLAN:
         return End(Outcome.USAGE, "the repair strategy changes files, which --autonomy plan forbids: raise it")
-    if work.check is None:
-        return End(Outcome.USAGE, "the repair strategy works from a command that fails: give one with --verify")
     try:
-        check = await _verify(work, work.check)
+        check = await _verify(work)
         if check.passed:
             problem = f"`{check.command}` passes already, so there is nothing to repair from"
             return End(Outcome.USAGE, f"{problem}: give --verify a command that fails because of the issue")
@@ -161,8 +161,8 @@ async def _attempt(work: Work, case: Case, target: Target, tries: Tries, seed: i
 
 async def _try(work: Work, path: str, text: str, tries: Tries) -> CheckRun | None:
     """Write a proposal and run the check; the file stays changed only if it passes. None: it was not allowed."""
-    args = await _allowed(work, "write", {"path": path, "content": text}, f"proposal-{tries.number}", tries)
-    if args is None or work.check is None:
+    args = await _may_write(work, {"path": path, "content": text}, tries)
+    if args is None:
         return None
     place = f"{WORKSPACE}/{path}"
     before = await work.bench.sandbox.read(place)
@@ -171,7 +171,7 @@ async def _try(work: Work, path: str, text: str, tries: Tries) -> CheckRun | Non
         done = await work.tools["write"].run(args, work.bench)
         if not done.ok:
             raise _Stop(End(Outcome.CHECKS_FAIL, f"a proposal cannot be written: {done.text}"))
-        check = await _verify(work, work.check, tries)
+        check = await _verify(work)
         keep = check.passed
         return check
     finally:
@@ -189,37 +189,38 @@ async def _put_back(sandbox: Sandbox, path: str, data: bytes) -> None:
         raise
 
 
-async def _verify(work: Work, command: str, tries: Tries | None = None) -> CheckRun:
-    """Run the check; a person may have edited the command. Raises _Stop when it may not run."""
-    call = f"verify-{tries.number if tries else 0}"
-    args = await _allowed(work, "shell", {"command": command}, call, tries or Tries())
-    if args is None:
-        raise _Stop(End(Outcome.CHECKS_FAIL, f"`{command}` was not allowed to run, and nothing else can verify"))
-    approved = str(args.model_dump()["command"])
-    check = await run_check(work.bench.sandbox, approved, limit=work.check_seconds)
-    work.record(check)
+async def _verify(work: Work) -> CheckRun:
+    """Run the check. Raises _Stop when it may not run."""
+    try:
+        check = await work.verify()
+    except CheckDenied as denied:
+        if denied.quit:
+            raise _Stop(End(Outcome.INTERRUPTED, QUIT)) from denied
+        words = f"`{work.check}` was not allowed to run, and nothing else can verify: {denied}"
+        raise _Stop(End(Outcome.CHECKS_FAIL, words)) from denied
+    if check is None:
+        raise _Stop(
+            End(Outcome.USAGE, "the repair strategy works from a command that fails: give one with --verify")
+        )
     return check
 
 
-async def _allowed(
-    work: Work, tool_name: str, arguments: dict[str, str], call: str, tries: Tries
-) -> Arguments | None:
-    """The arguments that the gate allows; None after a person's no, whose reason the model is told.
+async def _may_write(work: Work, arguments: dict[str, str], tries: Tries) -> Arguments | None:
+    """The write that the gate allows; None after a person's no, whose reason the model is told.
 
     Raises _Stop when the person quit, or when there is nobody to ask.
     """
-    tool = work.tools[tool_name]
+    tool = work.tools["write"]
     args = tool.arguments.model_validate(arguments)
-    asked = ToolCall(id=call, name=tool_name, arguments=json.dumps(arguments))
+    asked = ToolCall(id=f"proposal-{tries.number}", name=tool.name, arguments=json.dumps(arguments))
     ruling = await work.gate.review(asked, tool, args, work.bench)
     if ruling.quit:
-        raise _Stop(End(Outcome.INTERRUPTED, "you ended the session at a question"))
+        raise _Stop(End(Outcome.INTERRUPTED, QUIT))
     if ruling.verdict == "allow":
         return tool.arguments.model_validate(ruling.arguments)
     if work.gate.needed_approval:
         raise _Stop(End(Outcome.CHECKS_FAIL, f"`{work.check}` does not pass yet, and going on needed a yes"))
-    if tool_name == "write":
-        tries.remarks.append(f"Not like this: {ruling.reason}")
+    tries.remarks.append(f"Not like this: {ruling.reason}")
     return None
 
 
@@ -227,9 +228,9 @@ async def _study(work: Work, check: CheckRun) -> Case:
     """Find out where it fails: pytest is run once more for a full account of the first failure alone."""
     output = check.output
     sandbox = work.bench.sandbox
-    if is_pytest(output):
+    if is_pytest(output) and (verification := work.verification) is not None:
         command = [sandbox.shell, "-c", check.command]
-        again = await sandbox.exec(command, env=DETAILED, timeout=work.check_seconds)
+        again = await sandbox.exec(command, env=DETAILED, timeout=verification.seconds)
         output = again.output.text() if again.ending == "exited" and again.exit_code else output
     failure = first_failure(output, WORKSPACE)
     project = await Project.open(sandbox)

@@ -64,10 +64,26 @@ def test_a_delivery_that_is_refused_keeps_the_patch(attended: Callable[..., OnTe
     terminal.expect("deliver: allow this?")
     terminal.answer("n\r")
     terminal.expect("Why not")
-    terminal.send("not today\r")
+    terminal.send("\r")
     assert terminal.wait() == 5, terminal.seen
     assert git(project, "branch", "--list", "bridle/*") == ""
     assert "len(values)" in bridle("show", "last", "--diff").out
+
+
+def test_a_delivery_that_is_refused_with_a_reason_goes_back_to_the_model(
+    attended: Callable[..., OnTerminal], project: Path
+) -> None:
+    comment = ("edit", {"path": "calc.py", "old": "def mean", "new": "# The average.\ndef mean"})
+    terminal = attended([Answer(calls=[EDIT]), submit(), Answer(calls=[comment]), submit()])
+    terminal.expect("deliver: allow this?")
+    terminal.answer("n\r")
+    terminal.expect("Why not")
+    terminal.send("say what mean is\r")
+    terminal.expect("deliver: allow this?")
+    terminal.expect("# The average.")
+    terminal.answer("y\r")
+    assert terminal.wait() == 0, terminal.seen
+    assert git(project, "show", "bridle/mean-is-wrong:calc.py").startswith("# The average.")
 
 
 def test_quitting_at_a_question_keeps_the_session(attended: Callable[..., OnTerminal]) -> None:
@@ -91,6 +107,7 @@ def test_ctrl_c_at_a_question_keeps_the_session(attended: Callable[..., OnTermin
 def test_a_terminal_that_goes_away_leaves_a_resumable_session(attended: Callable[..., OnTerminal]) -> None:
     terminal = attended(EDIT_TWICE, "-a", "1")
     terminal.expect("edit: allow this?")
+    terminal.hang_up()
     terminal.child.send_signal(signal.SIGHUP)
-    assert terminal.wait() == 130, terminal.seen
+    assert terminal.child.wait(60) == 130
     assert bridle("resume", "last", "-a", "full", "--json").code == 0

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.project import BUGGY, EDIT, FIXED, bridle, containers, finish, git, make_project, start
+from support.project import BRIDLE, BUGGY, EDIT, FIXED, bridle, containers, finish, git, make_project, start
 from support.service import Answer, Script, Service, submit
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine")]
@@ -81,7 +81,7 @@ def test_wrong_calls_go_back_to_the_model_with_what_was_wrong(project: Path, ser
     model = service([Answer(calls=wrong), submit()])
     assert bridle(*fix(project, model, "-a", "5")).code == 0
     results = [m["content"] for m in model.requests[1]["messages"] if m["role"] == "tool"]
-    assert "not JSON" in results[0]
+    assert "read was not run: its arguments are not JSON" in results[0]
     assert '"properties"' in results[0]
     assert "no tool 'fly'" in results[1]
     assert "edit" in results[1]
@@ -139,7 +139,7 @@ def test_a_false_claim_of_success_is_no_success(tmp_path: Path, service: Start) 
     green = make_project(
         tmp_path / "green", {"calc.py": FIXED, "tests/test_calc.py": "def test_it():\n    pass\n"}
     )
-    done = bridle(*fix(green, service([submit("all is well")]), "-a", "full"))
+    done = bridle(*fix(green, service(lambda _: submit("all is well")), "-a", "full"))
     assert (done.code, done.report["branch"]) == (3, None)
     assert "without changing anything" in done.report["detail"]
 
@@ -148,9 +148,100 @@ def test_a_fix_that_lives_in_ignored_files_only_is_not_verified(tmp_path: Path, 
     files = {".gitignore": "local.py\n", "test_it.py": "def test_it():\n    import local\n", "a.py": ""}
     project = make_project(tmp_path / "p", files)
     calls = [("write", {"path": "local.py", "content": ""}), ("write", {"path": "a.py", "content": "x = 1\n"})]
-    done = bridle(*fix(project, service([Answer(calls=calls), submit()]), "-a", "full"))
+    model = service([Answer(calls=calls), *[submit()] * 4])
+    done = bridle(*fix(project, model, "-a", "full"))
     assert (done.code, done.report["branch"]) == (3, None)
     assert "patch alone" in done.report["detail"]
+    assert "Files that git ignores" in model.requests[2]["messages"][-1]["content"]
+
+
+def test_a_patch_that_fails_on_its_own_goes_back_to_the_model(tmp_path: Path, service: Start) -> None:
+    files = {".gitignore": "local.py\n", "test_it.py": "def test_it():\n    import local\n", "a.py": ""}
+    project = make_project(tmp_path / "p", files)
+    write = [("write", {"path": name, "content": "x = 1\n"}) for name in ("local.py", "a.py")]
+    mend = [("edit", {"path": ".gitignore", "old": "local.py\n", "new": "# nothing\n"})]
+    rename = [("write", {"path": "test_it.py", "content": "def test_it():\n    import a\n"})]
+    model = service([Answer(calls=write), submit(), Answer(calls=[*mend, *rename]), submit()])
+    done = bridle(*fix(project, model, "-a", "full"))
+    assert done.code == 0, done.err
+    assert done.report["spent"]["steps"] == 4
+
+
+def test_a_submit_among_other_calls_is_not_taken(project: Path, service: Start) -> None:
+    model = service([Answer(calls=[EDIT, ("submit", {"summary": "done"})]), submit()])
+    assert bridle(*fix(project, model, "-a", "full")).code == 0
+    assert "submit` was not run" in model.requests[1]["messages"][-1]["content"]
+
+
+def test_a_found_verify_command_passes_the_gate_and_a_given_one_has_passed(project: Path, service: Start) -> None:
+    script = [Answer(calls=[EDIT]), submit()]
+    found = bridle(*fix(project, service(script), "-a", "edit"))
+    assert (found.code, found.report["outcome"]) == (5, "approval_needed")
+    assert "verify command was not allowed" in found.report["detail"]
+    given = bridle(*fix(project, service(script), "-a", "edit", "--verify", "python3 -m pytest -q"))
+    assert given.code == 5
+    assert "not delivered" in given.report["detail"]
+    journal = bridle("show", given.report["session"], "--json").out
+    assert '"by":"user"' in journal
+
+
+def test_a_failed_resume_leaves_the_session_as_it_was(project: Path, service: Start, tmp_path: Path) -> None:
+    model = service([Answer(calls=[EDIT]), submit()])
+    done = bridle(*fix(project, model, "--max-steps", "1", "-a", "full"))
+    session = done.report["session"]
+    down = bridle("resume", session, "--json", env={"DOCKER_HOST": f"unix://{tmp_path}/none.sock"})
+    assert (down.code, down.report["resumable"]) == (8, True)
+    again = bridle("resume", session, "--max-steps", "9", "--json")
+    assert again.code == 0, again.err
+    assert len(model.requests) == 2
+
+
+def test_an_unreachable_model_is_told_and_the_work_can_go_on(project: Path, service: Start) -> None:
+    model = service([Answer(calls=[EDIT]), submit()])
+    args = ["fix", "mean() is wrong", "--repo", str(project), "--model", "m", "-a", "full", "--json"]
+    done = bridle(*args, "--base-url", "http://127.0.0.1:9/v1")
+    assert (done.code, done.report["outcome"]) == (7, "model_failed")
+    assert "127.0.0.1:9" in done.report["detail"]
+    again = bridle("resume", done.report["session"], "--base-url", model.url, "--json")
+    assert again.code == 0, again.err
+
+
+def test_when_nobody_reads_what_is_shown_the_work_goes_on(project: Path, service: Start) -> None:
+    model = service([Answer("x" * 100_000, calls=[EDIT]), submit()])
+    read, write = os.pipe()
+    os.close(read)
+    process = subprocess.Popen(
+        [BRIDLE, *fix(project, model, "-a", "full", json=False)],
+        stdin=subprocess.DEVNULL,
+        stdout=write,
+        stderr=write,
+    )
+    os.close(write)
+    assert process.wait(60) == 0
+    assert git(project, "branch", "--list", "bridle/*") != ""
+
+
+def test_a_long_line_is_an_issue_and_no_file(project: Path, service: Start) -> None:
+    model = service([Answer(calls=[EDIT]), submit()])
+    assert bridle(*fix(project, model, "-a", "full", task="mean is wrong, " * 40)).code == 0
+
+
+def test_a_resume_keeps_what_the_last_run_was_given(project: Path, service: Start) -> None:
+    model = service(lambda _: Answer(calls=[("shell", {"command": "date +%N"})]))
+    done = bridle(*fix(project, model, "--max-steps", "1"))
+    more = bridle("resume", done.report["session"], "--max-steps", "3", "--json")
+    assert more.report["spent"]["steps"] == 3
+    assert bridle("resume", done.report["session"], "--json").report["spent"]["steps"] == 3
+
+
+def test_another_strategy_goes_on_from_the_same_files(project: Path, service: Start) -> None:
+    model = service([Answer(calls=[("write", {"path": "notes.md", "content": "kept\n"})])])
+    done = bridle(*fix(project, model, "--max-steps", "1", "-a", "full"))
+    answer = Answer(text=f"```python\n{FIXED}```\n")
+    other = ["--strategy", "repair", "--base-url", service(lambda _: answer).url, "--max-steps", "9", "--json"]
+    again = bridle("resume", done.report["session"], *other)
+    assert again.code == 0, again.err
+    assert again.report["files"] == 2
 
 
 def test_a_verify_command_that_hangs_is_stopped(project: Path, service: Start) -> None:

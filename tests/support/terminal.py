@@ -72,8 +72,14 @@ class OnTerminal:
             pass
         return self.child.wait(timeout=seconds)
 
+    def hang_up(self) -> None:
+        """Close the terminal, as when its window is closed."""
+        os.close(self.master)
+        self.master = -1
+
     def close(self) -> None:
         """End the child if it is still there."""
         self.child.kill()
         self.child.wait()
-        os.close(self.master)
+        if self.master >= 0:
+            os.close(self.master)
