@@ -16,7 +16,10 @@ from tools.text import numbered, plural
 
 MAX_FILE_BYTES = 20 << 20
 _AROUND = 3
-_MAX_SHOWN = 40
+_MAX_NEW = 15
+_ENDS = 4
+_MAX_PLACES = 10
+_MAX_FOUND = 1000
 
 
 class EditArguments(Arguments):
@@ -74,20 +77,30 @@ def replace(text: str, old: str, new: str, everywhere: bool = False) -> Replaced
 
 
 def _occurrences(text: str, old: str) -> list[int]:
-    """Where `old` begins, overlapping ones included, as any of them could be meant; the first thousand."""
+    """Where `old` begins, overlapping ones included, as any of them could be meant; the first _MAX_FOUND."""
     places: list[int] = []
     at = text.find(old)
-    while at >= 0 and len(places) < 1000:
+    while at >= 0 and len(places) < _MAX_FOUND:
         places.append(at)
         at = text.find(old, at + 1)
     return places
 
 
 def _several(text: str, places: list[int]) -> str:
-    numbers = [str(text.count("\n", 0, place) + 1) for place in places[:20]]
-    more = f" and {len(places) - 20} more" if len(places) > 20 else ""
+    lines = text.split("\n")
+    numbers: list[int] = []
+    line = before = 0
+    for place in places:
+        line += text.count("\n", before, place)
+        before = place
+        if line not in numbers[-1:]:
+            numbers.append(line)
+    beginnings = "\n".join(numbered([lines[number]], number + 1, 300) for number in numbers[:_MAX_PLACES])
+    rest = len(numbers) - _MAX_PLACES
+    more = f"\n[and {plural(rest, 'more line')}]" if rest > 0 else ""
+    many = f"{len(places)} times" + (" or more" if len(places) == _MAX_FOUND else "")
     return (
-        f"`old` occurs {len(places)} times, beginning on lines {', '.join(numbers)}{more}. "
+        f"`old` occurs {many}, beginning on these lines:\n{beginnings}{more}\n"
         "Take in lines around the one you mean, or set all=true to replace every one."
     )
 
@@ -131,7 +144,8 @@ class Edit:
             hint = " Use write for a new file." if error.problem == "not_found" else ""
             return ToolResult(explain(error) + hint, ok=False, facts={"path": path, "error": error.problem})
         except CannotReplace as error:
-            return ToolResult(f"{shown(path)}: {error}", ok=False, facts={"path": path, "error": "no_match"})
+            text = f"{shown(path)}: {error}{_gap(str(error))}Nothing was changed."
+            return ToolResult(text, ok=False, facts={"path": path, "error": "no_match"})
         text = (
             f"Replaced {plural(changed.count, 'occurrence')} in {shown(path)}."
             if args.all
@@ -150,15 +164,24 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def _gap(text: str) -> str:
+    """What separates a sentence from `text`, which may end in lines of a file."""
+    return "\n" if "\n" in text else " "
+
+
 def _region(changed: Replaced) -> str:
-    """The lines around the first replacement, numbered."""
+    """The lines around the first replacement, numbered. Of a long one both ends: the model has just written it."""
     start = changed.text.count("\n", 0, changed.start)
     end = changed.text.count("\n", 0, changed.end)
     lines = changed.text.removesuffix("\n").split("\n")
     first = max(0, start - _AROUND)
-    region = lines[first : end + 1 + _AROUND]
-    rest = len(region) - _MAX_SHOWN
+    stop = end + 1 + _AROUND
+    if end - start < _MAX_NEW:
+        page = numbered(lines[first:stop], first + 1, 500)
+    else:
+        hidden, shown_again = start + _ENDS, end - _ENDS
+        page = numbered(lines[first:hidden], first + 1, 500)
+        page += f"\n[… lines {hidden + 1}-{shown_again} as in `new` …]\n"
+        page += numbered(lines[shown_again:stop], shown_again + 1, 500)
     others = changed.count - 1
-    page = numbered(region[:_MAX_SHOWN], first + 1, 500)
-    page += f"\n[{plural(rest, 'more line')}]" if rest > 0 else ""
     return page + (f"\n[and {plural(others, 'more place')}]" if others else "")

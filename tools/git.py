@@ -17,9 +17,10 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from sandboxes.protocol import WORKSPACE, ExecResult, FileError
+from tools.output import printed
 from tools.paths import explain
 from tools.protocol import Arguments, Effect, Effects, Preview, ToolResult, Workbench
-from tools.text import LIMIT, clip, one_line, terminal_text, visible
+from tools.text import LIMIT, one_line, visible
 
 _SETTINGS = {
     "core.fsmonitor": "false",
@@ -76,7 +77,7 @@ class GitArguments(Arguments):
     revision: str = Field(
         "", description="diff: a commit or range, if none the last commit; log: where to start.", max_length=300
     )
-    message: str = Field("", description="The commit message.", max_length=20_000)
+    message: str = Field("", description="commit: its message, which it needs.", max_length=20_000)
 
     @field_validator("paths")
     @classmethod
@@ -127,7 +128,7 @@ class Git:
             changes = await _git(bench, ["status", "--short", "--ignore-submodules=dirty", "--", *args.paths])
         except FileError as error:
             return Preview(title, detail=explain(error))
-        return Preview(title, detail=f"{visible(args.message)}\n\n{_text(changes)}")
+        return Preview(title, detail=f"{visible(args.message)}\n\n{await _text(bench, changes)}")
 
     async def run(self, args: GitArguments, bench: Workbench) -> ToolResult:
         """Run it with everything that would start other programs turned off."""
@@ -150,21 +151,21 @@ def _command(args: GitArguments) -> list[str]:
 
 
 async def _look(args: GitArguments, bench: Workbench) -> ToolResult:
-    answer = _answer(args.action, await _git(bench, _command(args)))
+    answer = await _answer(bench, args.action, await _git(bench, _command(args)))
     if args.action != "diff" or args.revision or not answer.ok:
         return answer
-    return _with_new_files(
-        answer, await _git(bench, ["ls-files", "--others", "--exclude-standard", "--", *args.paths])
-    )
+    listed = await _git(bench, ["ls-files", "--others", "--exclude-standard", "--", *args.paths])
+    return await _with_new_files(bench, answer, listed)
 
 
 async def _commit(args: GitArguments, bench: Workbench) -> ToolResult:
     added = await _git(bench, ["add", "--all", "--", *(args.paths or ["."])])
     if added.exit_code != 0:
-        return _answer("add", added)
+        return await _answer(bench, "add", added)
     quiet = ["--no-verify", "--no-gpg-sign", "--no-status", "--cleanup=whitespace"]
     only = ["--", *args.paths] if args.paths else []
-    return _answer("commit", await _git(bench, ["commit", *quiet, "--file=-", *only], args.message.encode()))
+    done = await _git(bench, ["commit", *quiet, "--file=-", *only], args.message.encode())
+    return await _answer(bench, "commit", done)
 
 
 async def _git(bench: Workbench, command: list[str], stdin: bytes = b"") -> ExecResult:
@@ -173,17 +174,17 @@ async def _git(bench: Workbench, command: list[str], stdin: bytes = b"") -> Exec
     )
 
 
-def _text(result: ExecResult) -> str:
-    return clip(terminal_text(result.output.text()), LIMIT + 500).rstrip("\n")
+async def _text(bench: Workbench, result: ExecResult) -> str:
+    return await printed(bench.sandbox, result.output, LIMIT // 2, LIMIT // 2)
 
 
-def _answer(action: str, result: ExecResult) -> ToolResult:
+async def _answer(bench: Workbench, action: str, result: ExecResult) -> ToolResult:
     facts = {"action": action, "exit_code": result.exit_code, "ending": result.ending}
-    text = _text(result)
+    text = await _text(bench, result)
     if result.exit_code == 0:
         if action == "status" and "\n" not in text:
             text = f"{text}\nNothing has changed."
-        nothing = {"diff": "No differences."}
+        nothing = {"diff": "No differences in the files that git knows."}
         return ToolResult(text or nothing.get(action, "Done."), facts=facts)
     if result.exit_code == 127:
         text = "There is no git in this sandbox; compare with what you read, and just leave your changes in place."
@@ -194,9 +195,11 @@ def _answer(action: str, result: ExecResult) -> ToolResult:
     return ToolResult(f"{text}\n[git {action}: exit {result.exit_code}]", ok=False, facts=facts)
 
 
-def _with_new_files(answer: ToolResult, listed: ExecResult) -> ToolResult:
+async def _with_new_files(bench: Workbench, answer: ToolResult, listed: ExecResult) -> ToolResult:
     """The diff, and the files that git does not know yet and therefore leaves out of it."""
     if listed.exit_code != 0 or not listed.output.total:
         return answer
-    text = f"{answer.text}\n[new files, not in this diff:]\n{clip(_text(listed), 2000)}"
-    return ToolResult(text, facts=answer.facts)
+    names = (await _text(bench, listed)).split("\n")
+    more = ["[the first 50; status shows them all]"] if len(names) > 50 else []
+    told = "new files (they will be in the patch; read them to see them):"
+    return ToolResult("\n".join([answer.text, told, *names[:50], *more]), facts=answer.facts)

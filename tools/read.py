@@ -141,10 +141,15 @@ async def _missing(bench: Workbench, asked: str) -> ToolResult:
         )
     close = difflib.get_close_matches(name, names[:5000], n=5, cutoff=0.5)
     if close:
-        text += f" In {shown(folder)} there is: {', '.join(one_line(other) for other in close)}"
+        text += f" In {shown(folder)} there is: {_some(close, len(names))}"
     elif names:
-        text += f" {shown(folder)} holds: {', '.join(one_line(other) for other in names[:20])}"
-        text += " …" if len(names) > 20 else ""
+        text += f" {shown(folder)} holds: {_some(names[:20], len(names))}"
     else:
         text += f" The folder {shown(folder)} is not there or empty; the search tool finds files by name."
     return ToolResult(text, ok=False, facts=facts)
+
+
+def _some(names: list[str], count: int) -> str:
+    """`names`, and how many of `count` they leave out."""
+    rest = count - len(names)
+    return ", ".join(one_line(name) for name in names) + (f", and {plural(rest, 'other')}" if rest else "")

@@ -67,7 +67,7 @@ class Search:
     name: ClassVar[str] = "search"
     description: ClassVar[str] = (
         "Find lines by `pattern` (a regular expression), or files by `name` (a glob), or both. Files that git "
-        "ignores are left out, unless `path` names them."
+        "ignores are left out, unless `path` names them. A line is shown as path:number:line, unchanged."
     )
     arguments: ClassVar[type[Arguments]] = SearchArguments
 
@@ -226,11 +226,11 @@ def _report(args: SearchArguments, found: Found, folder: str, path: str) -> Tool
     files = len({hit[0] for hit in found.hits})
     facts = {"path": path, "matches": len(found.hits), "files": files, "complete": found.complete}
     if not found.hits:
-        return ToolResult(_nothing(args, found, path), facts=facts)
+        return ToolResult(_nothing(args, found, path, one_file=path != folder), facts=facts)
     lines, room = [], LIMIT
     for name, number, text in found.hits[: args.max_results]:
         where = shown(posixpath.normpath(posixpath.join(folder, name)))
-        line = f"{where}:{number}: {shorten(text, _WIDTH)}" if number else where
+        line = f"{where}:{number}:{shorten(text, _WIDTH)}" if number else where
         room -= len(line) + 1
         if room < 0:
             break
@@ -245,15 +245,17 @@ def _report(args: SearchArguments, found: Found, folder: str, path: str) -> Tool
     return ToolResult("\n".join(lines) + f"\n[{'; '.join(notes)}]", facts=facts | {"shown": len(lines)})
 
 
-def _nothing(args: SearchArguments, found: Found, path: str) -> str:
+def _nothing(args: SearchArguments, found: Found, path: str, *, one_file: bool) -> str:
+    """That there is none, and what could be the reason for it."""
     if not args.pattern:
         what = f"No file named {one_line(args.name)}"
-        hint = "`name` matches files; for what is in a folder use folder/**"
+        hints = ["`name` matches files; for what is in a folder use folder/**"]
     else:
-        what = f"No line matches {visible(args.pattern)}" + (
-            f" in files named {one_line(args.name)}" if args.name else ""
-        )
-        hint = "try fewer words" if args.ignore_case else "try fewer words, or ignore_case"
-    notes = "".join(f"; {note}" for note in found.notes)
-    ignored = "" if any("ignores" in note for note in found.notes) else "; files that git ignores were left out"
-    return f"{what} in {shown(path)}. [{hint}{ignored}{notes}]"
+        named = f" in files named {one_line(args.name)}" if args.name and not one_file else ""
+        what = f"No line matches {visible(args.pattern)}{named}"
+        hints = ["try fewer words"] if " " in args.pattern.strip() and "|" not in args.pattern else []
+        hints += [] if args.ignore_case else ["try ignore_case"]
+    if not one_file and not any("ignores" in note for note in found.notes):
+        hints.append("files that git ignores were left out")
+    notes = "; ".join([*hints, *found.notes])
+    return f"{what} in {shown(path)}." + (f" [{notes}]" if notes else "")

@@ -17,12 +17,19 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from sandboxes.protocol import WORKSPACE, ExecResult, FileError, Sandbox
+from tools.output import printed
 from tools.paths import explain
 from tools.protocol import Arguments, Effects, Preview, ToolResult, Workbench
 from tools.shell_effects import shell_effects
-from tools.text import LIMIT, clip, one_line, terminal_text, visible
+from tools.text import one_line, visible
 
 MAX_COMMAND_BYTES = 100_000
+MAX_TIMEOUT = 3600
+HEAD, TAIL = 3_000, 7_000
+"""The bytes shown of an output that is too long. How it went usually stands at the end."""
+WHOLE = 2 * TAIL
+"""The most bytes of output that are shown whole."""
+
 _STATE = "/tmp/.bridle"  # noqa: S108 -- inside the sandbox
 _CWD_FILE = f"{_STATE}/cwd"
 
@@ -43,7 +50,7 @@ class ShellArguments(Arguments):
         min_length=1, description="The command line; several lines are fine. No input: nothing answers a prompt."
     )
     timeout: float = Field(
-        120, gt=0, le=3600, description="Seconds after which the command and all it started are killed."
+        120, gt=0, le=MAX_TIMEOUT, description="Seconds after which the command and all it started are killed."
     )
 
     @field_validator("command")
@@ -63,8 +70,8 @@ class Shell:
     description: ClassVar[str] = (
         "Run a command line in the sandbox's shell (bash where there is one). The first one starts in /workspace, "
         "each later one in the directory the last one ended in; variables are not kept. You get standard output "
-        "and error together, then a last line with the exit code. Long output is cut in the middle; the line "
-        "there names the file with all of it. There may be no network."
+        "and error together, then a last line with the exit code and the duration. Long output is cut in the "
+        "middle; the line there names the file with all of it, which read and search can look into."
     )
     arguments: ClassVar[type[Arguments]] = ShellArguments
 
@@ -86,7 +93,7 @@ class Shell:
         argv = [bench.sandbox.shell, *options, "-c", script, posixpath.basename(bench.sandbox.shell), args.command]
         before = bench.cwd
         try:
-            result = await bench.sandbox.exec(argv, cwd=before, timeout=args.timeout, max_output=LIMIT)
+            result = await bench.sandbox.exec(argv, cwd=before, timeout=args.timeout, max_output=WHOLE)
         except FileError as error:
             bench.cwd = WORKSPACE
             text = (
@@ -95,7 +102,7 @@ class Shell:
             return ToolResult(text, ok=False, facts={"cwd": WORKSPACE, "error": error.problem})
         if result.ending == "exited":
             bench.cwd = await _where_it_ended(bench.sandbox, token) or before
-        output = clip(terminal_text(result.output.text()), LIMIT + 500).rstrip("\n")
+        output = await printed(bench.sandbox, result.output, HEAD, TAIL)
         text = f"{output or '(no output)'}\n[{_ending(result, args.timeout)}{_place(before, bench.cwd)}]"
         return ToolResult(
             text, ok=result.exit_code == 0 and result.ending == "exited", facts=_facts(result, bench)
@@ -115,8 +122,10 @@ async def _where_it_ended(sandbox: Sandbox, token: str) -> str | None:
 
 
 def _ending(result: ExecResult, timeout: float) -> str:
+    """How it ended. How long it took is added only where the model is shown it: see agent/models/wire.py."""
     if result.ending == "timeout":
-        return f"timed out after {timeout:g} s; everything it started was killed"
+        longer = f"; a longer timeout can be given, up to {MAX_TIMEOUT}" if timeout < MAX_TIMEOUT else ""
+        return f"timed out after {timeout:g} s, everything it started was killed{longer}"
     if result.ending == "out_of_memory":
         return "killed: out of memory"
     code = result.exit_code

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 LIMIT = 30_000
-"""The most characters of a result that the model is given."""
+"""The most characters of a result that the model is given; `shell` shows less."""
 
 _ESCAPES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, cursor movement
@@ -52,7 +52,7 @@ def clip(text: str, limit: int = LIMIT) -> str:
     if len(text) <= limit:
         return text
     half = limit // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"
 
 
 def numbered(lines: list[str], first: int, width: int = 2000) -> str:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from agent.models.protocol import Message, Request, ToolSpec
 
+_HOW_IT_ENDED = re.compile(r"\[(?:exit \d+|killed)(?:: [^;\]\n]*)?(?=[;\]])(?=[^\n]*\]\Z)")
+"""How the last line of a `shell` result begins, unless it is a timeout, which says its time itself."""
+
 
 def wire_text(message: Message) -> str:
-    """The text the model sees: the content, and for timed tool results a last line such as `[0.52 s]`."""
-    if message.seconds is None:
+    """The text the model sees: the content, and after how a command ended, how long it took: `[exit 0; 11.2 s]`.
+
+    It is put in here and not by the tool, so that the journalled text is the same in every run of a session.
+    """
+    if message.role != "tool" or message.seconds is None:
         return message.content
-    gap = "\n" if message.content and not message.content.endswith("\n") else ""
-    return f"{message.content}{gap}[{message.seconds:.2f} s]"
+    last = message.content.rfind("\n") + 1
+    footer = _HOW_IT_ENDED.match(message.content, last)
+    if footer is None:
+        return message.content
+    took = f"{message.seconds:.{1 if message.seconds >= 1 else 2}f} s"
+    return f"{message.content[: footer.end()]}; {took}{message.content[footer.end() :]}"
 
 
 def wire_message(message: Message) -> dict[str, Any]:

@@ -76,8 +76,15 @@ def test_a_miss_names_the_likely_mistake(old: str, new: str, told: str) -> None:
 
 
 def test_several_occurrences_are_counted_with_their_lines() -> None:
-    assert "occurs 3 times, beginning on lines 1, 2, 4" in miss("a = 1\na = 2\nb\na = 3\n", "a = ")
-    assert "occurs 2 times" in miss("aaa", "aa")
+    told = miss("a = 1\na = 2\nb\na = 3\n", "a = ")
+    assert (
+        "occurs 3 times, beginning on these lines:\n     1\ta = 1\n     2\ta = 2\n     4\ta = 3\nTake in" in told
+    )
+    assert "occurs 2 times, beginning on these lines:\n     1\taaa\nTake in" in miss("aaa", "aa")
+    told = miss("x x\n" * 30, "x")
+    assert "occurs 60 times" in told
+    assert "    10\tx x\n[and 20 more lines]\nTake in" in told
+    assert "occurs 1000 times or more" in miss("x\n" * 3000, "x")
 
 
 def test_nothing_to_change_is_refused() -> None:

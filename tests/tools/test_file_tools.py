@@ -94,6 +94,8 @@ async def test_a_missing_file_names_what_is_near(call, bench: Workbench) -> None
         or "statistics.py" in (await call("read", path="src/zzz")).text
     )
     assert "not there or empty" in (await call("read", path="no/such/file")).text
+    await run(bench, "cd src; touch s1 s2 s3 s4 s5 s6")
+    assert ", and 2 others" in (await call("read", path="src/s0")).text
 
 
 async def test_a_path_meant_for_the_shells_directory_is_recognised(call, bench: Workbench) -> None:
@@ -213,6 +215,21 @@ async def test_an_edit_shows_the_lines_around_it(call, bench: Workbench) -> None
     assert b"line 9\nline ten\nand more\nline 11\n" in await bench.sandbox.read("a.py")
 
 
+async def test_of_a_long_insertion_both_ends_are_shown(call, bench: Workbench) -> None:
+    await put(bench, "a", b"1\n2\n3\n4\n5\n6\n")
+    new = "".join(f"new {number}\n" for number in range(1, 41))
+    lines = (await call("edit", path="a", old="4\n", new=new)).text.split("\n")
+    assert lines[1:9] == [
+        *(f"     {number}\t{number}" for number in (1, 2, 3)),
+        *(f"     {number + 3}\tnew {number}" for number in range(1, 5)),
+        "[… lines 8-39 as in `new` …]",
+    ]
+    assert lines[9] == "    40\tnew 37"
+    assert lines[12:] == ["    43\tnew 40", "    44\t5", "    45\t6"]
+    short = "".join(f"{number}\n" for number in range(15))
+    assert "…" not in (await call("edit", path="a", old="5\n", new=short)).text
+
+
 async def test_every_occurrence_is_replaced_when_asked(call, bench: Workbench) -> None:
     await put(bench, "a", b"x = x + x\n")
     result = await call("edit", path="a", old="x", new="yy", all=True)
@@ -238,6 +255,11 @@ async def test_a_miss_changes_nothing_and_is_explained(call, bench: Workbench) -
     assert not result.ok
     assert result.facts["error"] == "no_match"
     assert "spaces, tabs or blank lines only" in result.text
+    assert result.text.endswith("     2\t    return 1\nNothing was changed.")
+    assert (await call("edit", path="a", old="%%%", new="x")).text.endswith("again. Nothing was changed.")
+    several = await call("edit", path="a", old="e", new="x")
+    assert "occurs 2 times" in several.text
+    assert several.text.endswith("\nNothing was changed.")
     assert await bench.sandbox.read("a") == b"def f():\n    return 1\n"
     assert "Use write for a new file" in (await call("edit", path="none", old="a", new="b")).text
 

@@ -1,5 +1,6 @@
 """git, search and submit in a real sandbox."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -62,8 +63,8 @@ async def searcher(limited: tuple[str, Sandbox], bench: Workbench) -> str:
 
 async def test_lines_are_found_with_place_and_count(call, searcher: str) -> None:
     text = (await call("search", pattern="foo")).text
-    assert "src/a.py:1: def foo(x):" in text
-    assert "src/deep/b.txt:1: foo" in text
+    assert "src/a.py:1:def foo(x):" in text
+    assert "src/deep/b.txt:1:foo" in text
     assert "binary" not in text
     assert ".git/" not in text
     if searcher == "grep":
@@ -77,7 +78,7 @@ async def test_lines_are_found_with_place_and_count(call, searcher: str) -> None
 async def test_case_and_names_narrow_it(call, searcher: str) -> None:
     assert "return x" in (await call("search", pattern="foo", ignore_case=True)).text
     text = (await call("search", pattern="foo", name="*.txt")).text
-    assert text.startswith("src/deep/b.txt:1: foo\n[1 match in 1 file")
+    assert text.startswith("src/deep/b.txt:1:foo\n[1 match in 1 file")
     assert "b.txt" in (await call("search", pattern="foo", name="src/**/*.txt")).text
     assert "b.txt" in (await call("search", pattern="foo", name="*.{md,txt}")).text
     assert "b.txt" in (await call("search", pattern="foo", name="deep/*.txt", path="src")).text
@@ -90,9 +91,9 @@ async def test_names_alone_list_files(call, searcher: str) -> None:
 
 
 async def test_a_place_that_is_named_is_searched_even_if_ignored(call, searcher: str) -> None:
-    assert "build/out.py:1: foo" in (await call("search", pattern="foo", path="build")).text
-    assert "build/out.py:1: foo" in (await call("search", pattern="foo", path="build/out.py")).text
-    assert "x.log:1: foo" in (await call("search", pattern="fo+", path="x.log")).text
+    assert "build/out.py:1:foo" in (await call("search", pattern="foo", path="build")).text
+    assert "build/out.py:1:foo" in (await call("search", pattern="foo", path="build/out.py")).text
+    assert "x.log:1:foo" in (await call("search", pattern="fo+", path="x.log")).text
 
 
 async def test_regular_expressions_work_alike(call, searcher: str) -> None:
@@ -103,7 +104,7 @@ async def test_regular_expressions_work_alike(call, searcher: str) -> None:
 
 async def test_a_pattern_that_is_none_is_taken_literally_and_this_is_told(call, searcher: str) -> None:
     text = (await call("search", pattern="foo(")).text
-    assert "src/a.py:1: def foo(x):" in text
+    assert "src/a.py:1:def foo(x):" in text
     assert "searched for literally" in text
 
 
@@ -123,6 +124,24 @@ async def test_no_match_and_no_place_are_told(call, searcher: str) -> None:
     assert "no such file" in (await call("search", pattern="x", path="none")).text
 
 
+async def test_hints_on_no_match_fit_what_was_asked(call, searcher: str) -> None:
+    one = (await call("search", pattern="no such|line", path="src/a.py")).text
+    assert one == "No line matches no such|line in src/a.py. [try ignore_case]"
+    bare = (await call("search", pattern="nowhere", path="src/a.py", ignore_case=True)).text
+    assert bare == "No line matches nowhere in src/a.py."
+    words = (await call("search", pattern="no such line", path="src")).text
+    assert words.startswith(
+        "No line matches no such line in src. [try fewer words; try ignore_case; files that git"
+    )
+
+
+async def test_a_line_is_shown_as_it_is(call, bench: Workbench, searcher: str) -> None:
+    await run(bench, r"printf '    four\n\ttab\n' > indented")
+    assert (await call("search", pattern="four|tab", path="indented")).text.startswith(
+        "indented:1:    four\nindented:2:\ttab\n["
+    )
+
+
 async def test_results_are_bounded_and_counted(call, bench: Workbench, searcher: str) -> None:
     await run(bench, "seq 1 5000 > numbers; head -c 300000 /dev/zero | tr '\\0' y > long")
     text = (await call("search", pattern="[0-9]", path="numbers")).text
@@ -135,10 +154,10 @@ async def test_results_are_bounded_and_counted(call, bench: Workbench, searcher:
 async def test_names_with_odd_characters_are_found(call, bench: Workbench) -> None:
     await run(bench, "mkdir -- -d; echo foo > '-d/-e'; echo foo > 'a:1:b'; echo foo > 'sp ace'")
     text = (await call("search", pattern="foo")).text
-    assert "-d/-e:1: foo" in text
-    assert "a:1:b:1: foo" in text
-    assert "sp ace:1: foo" in text
-    assert "-d/-e:1: foo" in (await call("search", pattern="foo", path="-d/-e")).text
+    assert "-d/-e:1:foo" in text
+    assert "a:1:b:1:foo" in text
+    assert "sp ace:1:foo" in text
+    assert "-d/-e:1:foo" in (await call("search", pattern="foo", path="-d/-e")).text
 
 
 @pytest.mark.parametrize(
@@ -156,7 +175,7 @@ async def test_searches_for_nothing_are_refused(arguments: dict[str, object]) ->
 async def test_git_shows_what_has_changed(call, bench: Workbench) -> None:
     await run(bench, REPOSITORY)
     assert "Nothing has changed" in (await call("git", action="status")).text
-    assert (await call("git", action="diff")).text == "No differences."
+    assert (await call("git", action="diff")).text == "No differences in the files that git knows."
     await run(bench, "echo more >> src/a.py; echo new > new.py; echo x > staged; git add staged")
     status = (await call("git", action="status")).text
     assert " M src/a.py" in status
@@ -164,8 +183,25 @@ async def test_git_shows_what_has_changed(call, bench: Workbench) -> None:
     diff = (await call("git", action="diff")).text
     assert "+more" in diff
     assert "b/staged" in diff
-    assert "[new files, not in this diff:]\nnew.py" in diff
+    assert diff.endswith("\nnew files (they will be in the patch; read them to see them):\nnew.py")
     assert "staged" not in (await call("git", action="diff", paths=["src"])).text
+    await run(bench, "seq 1 60 | sed s/^/many/ | xargs touch")
+    assert "[the first 50; status shows them all]" in (await call("git", action="diff")).text
+
+
+async def test_a_long_diff_is_cut_at_line_ends_and_all_of_it_kept(call, bench: Workbench) -> None:
+    await run(bench, REPOSITORY + "seq 1 20000 > long; git add long")
+    diff = await call("git", action="diff")
+    assert len(diff.text) < 31_000
+    before, after = re.split(r"\n\[… .* …\]\n", diff.text)
+    note = diff.text[len(before) : -len(after)]
+    spill = re.search(r"all of it: (\S+) \(read", note)
+    assert spill
+    assert diff.text.endswith("+20000")
+    start = int(re.search(r"from line (\d+) on", note)[1])  # type: ignore[index]
+    assert start == before.count("\n") + 2
+    number = int(before.rsplit("\n+", 1)[1])
+    assert f"\t+{number + 1}" in (await call("read", path=spill[1], start_line=start, line_count=1)).text
 
 
 async def test_git_commits_all_or_some(call, bench: Workbench) -> None:

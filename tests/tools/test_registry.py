@@ -24,6 +24,7 @@ def test_every_tool_has_a_small_and_complete_schema() -> None:
         text = json.dumps(told.parameters)
         assert "$ref" not in text
         assert "title" not in text
+        assert "Arguments of" not in text
         assert len(text) < 2000
 
 

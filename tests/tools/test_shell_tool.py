@@ -1,11 +1,16 @@
 """The shell tool in a real sandbox: endings, directories, output."""
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
+from agent.models.protocol import Message
+from agent.models.wire import wire_text
 from sandboxes.protocol import SandboxSpec
+from tools.output import printed
 from tools.protocol import Workbench
-from tools.shell import Shell, ShellArguments
+from tools.shell import HEAD, TAIL, WHOLE, Shell, ShellArguments
 
 pytestmark = [pytest.mark.docker, pytest.mark.asyncio(loop_scope="session")]
 
@@ -41,7 +46,9 @@ async def test_every_ending_is_told_in_the_last_line(call, command: str, ending:
 
 async def test_a_timeout_is_told_and_leaves_nothing_behind(call) -> None:
     result = await call("shell", command="sleep 987 & sleep 987", timeout=0.5)
-    assert result.text.splitlines()[-1] == "[timed out after 0.5 s; everything it started was killed]"
+    assert result.text.splitlines()[-1] == (
+        "[timed out after 0.5 s, everything it started was killed; a longer timeout can be given, up to 3600]"
+    )
     assert not result.ok
     assert result.facts["ending"] == "timeout"
     assert (
@@ -130,15 +137,87 @@ async def test_a_directory_that_is_gone_is_told_and_nothing_is_run(call, bench: 
 
 async def test_long_output_is_cut_and_all_of_it_can_be_searched(call) -> None:
     result = await call("shell", command="seq 1 100000")
-    assert len(result.text) < 31_000
+    assert len(result.text) < 11_000
     assert result.text.startswith("1\n2\n")
     assert result.text.endswith("\n100000\n[exit 0]")
     assert result.facts["dropped"] > 500_000
     spill = result.facts["spill"]
     assert spill in result.text
     found = await call("search", pattern="^54321$", path=spill)
-    assert f"{spill}:54321: 54321" in found.text
+    assert f"{spill}:54321:54321" in found.text
     assert "54321\t54321" in (await call("read", path=spill, start_line=54320, line_count=3)).text
+
+
+async def test_what_is_left_out_is_counted_in_lines(call) -> None:
+    result = await call("shell", command="seq 1 100000")
+    before, note, after = re.split(r"\n(\[… .* …\])\n", result.text)
+    last, first = int(before.rsplit("\n", 1)[1]), int(after.split("\n", 1)[0])
+    assert len(after) > 2 * len(before)
+    assert note == (
+        f"[… {first - last - 1} lines left out, from line {last + 1} on; "
+        f"all of it: {result.facts['spill']} (read or search it) …]"
+    )
+    page = (await call("read", path=result.facts["spill"], start_line=last + 1, line_count=1)).text
+    assert page.startswith(f"{last + 1:6}\t{last + 1}\n")
+
+
+async def test_what_is_a_little_long_is_not_cut(call) -> None:
+    result = await call("shell", command="seq 1 2900")
+    assert 12_000 < len(result.text) < WHOLE
+    assert "left out" not in result.text
+    assert result.facts["spill"] is None
+
+
+@pytest.mark.parametrize(
+    ("command", "bytes_left"),
+    [
+        ("head -c 50000 /dev/zero | tr '\\0' x", 40_000),
+        ("echo a; head -c 50000 /dev/zero | tr '\\0' x; echo; echo b", 40_005),
+    ],
+)
+async def test_long_lines_are_cut_by_bytes(call, command: str, bytes_left: int) -> None:
+    result = await call("shell", command=command)
+    assert f"\n[… {bytes_left} bytes left out; all of it: /tmp/.bridle/output/" in result.text
+    assert 10_000 < len(result.text) < 10_200
+
+
+async def test_a_file_that_is_not_the_whole_output_is_not_said_to_be(bench: Workbench) -> None:
+    long = (await bench.sandbox.exec(["seq", "90000"], max_output=WHOLE)).output
+    assert long.spill
+    for meddling in ("true", 'echo more >> "$1"', 'seq 5 > "$1"', 'rm -r "$1"'):
+        assert (await bench.sandbox.exec(["sh", "-c", meddling, "sh", long.spill])).exit_code == 0
+        text = await printed(bench.sandbox, long, HEAD, TAIL)
+        whole = rf"\d+ lines left out, from line \d+ on; all of it: {long.spill} "
+        told = whole if meddling == "true" else rf"\d+ bytes left out; more of it: {long.spill} "
+        assert re.search(rf"\n\[… {told}", text), meddling
+
+
+@pytest.mark.parametrize("command", ["head -c 400000 /dev/zero", r"yes $'\u202e\x9b' | head -c 400000"])
+async def test_output_that_grows_when_shown_is_still_bounded(call, command: str) -> None:
+    assert len((await call("shell", command=command)).text) < 31_000
+
+
+def as_shown(text: str) -> str:
+    return wire_text(Message(role="tool", content=text, tool_call_id="x", seconds=11.234)).splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("command", "ending"),
+    [
+        ("true", "[exit 0; 11.2 s]"),
+        ("no-such-program", "[exit 127: usually a command that was not found; 11.2 s]"),
+        ("kill -9 $$", "[exit 137: killed by SIGKILL; 11.2 s]"),
+        ("mkdir -p 'a];'; cd 'a];'; exit 3", "[exit 3; 11.2 s; now in /workspace/a];]"),
+        (
+            "sleep 9",
+            "[timed out after 0.5 s, everything it started was killed; a longer timeout can be given, up to 3600]",
+        ),
+    ],
+)
+async def test_the_model_is_told_how_long_it_took(call, command: str, ending: str) -> None:
+    result = await call("shell", command=command, timeout=0.5)
+    assert "11.2 s" not in result.text
+    assert as_shown(result.text) == ending
 
 
 async def test_escapes_progress_bars_and_nuls_do_not_get_through(call) -> None:
@@ -169,6 +248,7 @@ async def test_running_out_of_memory_is_told(docker_backend) -> None:
     finally:
         await sandbox.close()
     assert result.text.splitlines()[-1] == "[killed: out of memory]"
+    assert as_shown(result.text) == "[killed: out of memory; 11.2 s]"
     assert not result.ok
 
 

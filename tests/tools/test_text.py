@@ -46,7 +46,7 @@ def test_clipping_keeps_both_ends_and_counts_the_rest(text: str, limit: int) -> 
         half = limit // 2
         assert clipped.startswith(text[:half])
         assert clipped.endswith(text[-half:])
-        assert f"{len(text) - 2 * half} characters left out" in clipped
+        assert f"{len(text) - 2 * half} characters left out …]" in clipped
 
 
 def test_a_diff_is_the_one_git_would_show(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -89,7 +89,7 @@ async def test_the_request_on_the_wire(faulty: FaultyService) -> None:
         messages=(
             Message(role="system", content="be good"),
             Message(role="assistant", tool_calls=(call, wrong)),
-            Message(role="tool", content="x.py", tool_call_id="a", seconds=0.517),
+            Message(role="tool", content="x.py\n[exit 0]", tool_call_id="a", seconds=0.517),
             Message(role="tool", content="not JSON", tool_call_id="b"),
         ),
         tools=(ToolSpec(name="shell", description="runs", parameters={"type": "object"}),),
@@ -104,7 +104,7 @@ async def test_the_request_on_the_wire(faulty: FaultyService) -> None:
     assert assistant["tool_calls"][0]["function"] == {"name": "shell", "arguments": call.arguments}
     kept = json.loads(assistant["tool_calls"][1]["function"]["arguments"])
     assert kept == {"invalid_arguments": wrong.arguments}
-    assert timed == {"role": "tool", "content": "x.py\n[0.52 s]", "tool_call_id": "a"}
+    assert timed == {"role": "tool", "content": "x.py\n[exit 0; 0.52 s]", "tool_call_id": "a"}
     assert untimed["content"] == "not JSON"
     assert sent["tools"][0]["function"]["parameters"] == {"type": "object"}
     assert (sent["temperature"], sent["seed"], sent["max_tokens"]) == (0.0, 7, 99)
