@@ -155,6 +155,7 @@ def plain_socket(stream: Any) -> tuple[socket.socket, bytes]:
     """
     inner = getattr(stream, "_sock", None)
     if type(inner) is socket.socket:
+        inner.setblocking(False)
         ours = inner.dup()
         ours.setblocking(False)
         # The HTTP reader reads ahead; without this the first bytes of a quick answer are lost.

@@ -55,7 +55,7 @@ def is_dead(owner: Owner, here: Owner, *, local_engine: bool) -> bool:
 
     An earlier boot is only believed to be one of this machine when the engine, too, is on it.
     """
-    if owner.pid <= 0 or not owner.start or not owner.machine or owner.machine != here.machine:
+    if not 0 < owner.pid < 1 << 31 or not owner.start or not owner.machine or owner.machine != here.machine:
         return False
     if owner.boot != here.boot:
         return bool(local_engine and owner.boot and here.boot)

@@ -38,7 +38,10 @@ LIVE_CHUNK = 1 << 16
 LIVE_EVERY = 0.02
 QUIET_SECONDS = 0.2
 """How long nothing must come after a command's end for its output to count as complete, if its pipe stays open."""
+SETTLE_SECONDS = 1.0
+"""How long it may go on coming: from then on it is a background process's."""
 KILL_TRIES = 5
+BEGIN_SECONDS = 5.0
 
 
 class Packets:
@@ -85,6 +88,7 @@ class Run:
         self.output = HeadTail(limit)
         self.on_output = on_output
         self.control = b""
+        self.begun = asyncio.Event()
         self.ended = asyncio.Event()
         self.closed = asyncio.Event()
         self.last = time.monotonic()
@@ -100,6 +104,8 @@ class Run:
                 self.last = time.monotonic()
                 if kind == 2:
                     self.control = (self.control + data)[:MAX_CONTROL]
+                    if self.word("pid"):
+                        self.begun.set()
                     if self.word("exit") or self.word("cwd"):
                         self.ended.set()
                 else:
@@ -109,6 +115,7 @@ class Run:
             pass  # the end of the stream, however it came
         finally:
             packets.close()
+            self.begun.set()
             self.closed.set()
             self.ended.set()
 
@@ -230,16 +237,20 @@ class PlainClient:
 
     async def _settle(self, run: Run) -> None:
         """Wait until all output has come: the stream has ended, or nothing came for a moment."""
+        end = time.monotonic() + SETTLE_SECONDS
         while not run.closed.is_set():
-            quiet = time.monotonic() - run.last
-            if quiet >= QUIET_SECONDS:
+            left = min(run.last + QUIET_SECONDS, end) - time.monotonic()
+            if left <= 0:
                 return
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(QUIET_SECONDS - quiet):
+                async with asyncio.timeout(left):
                     await run.closed.wait()
 
     async def _kill(self, call: str, run: Run) -> None:
         """Kill the call's whole tree. If that cannot be done, the whole sandbox goes. Raises SandboxLost then."""
+        with contextlib.suppress(TimeoutError):  # what has not begun yet cannot be found yet
+            async with asyncio.timeout(BEGIN_SECONDS):
+                await run.begun.wait()
         root = (run.word("pid") or ["0"])[0]
         for _ in range(KILL_TRIES):
             try:

@@ -84,9 +84,11 @@ scan() {
             [ "$p" = "$root" ] && continue
             case "$found" in *" $p "*) continue ;; *" $pp "*) hit=1 ;; esac
             case "$marked" in *" $p "*) hit=1 ;; esac
-            [ "$pp" = "$root" ] && hit=1
-            if [ "$pp" = 1 ] && [ "$root" != 0 ] && [ "$p" -gt "$root" ]; then
-                case "$strangers" in *" $p "*) ;; *) hit=1 ;; esac
+            if [ "$root" != 0 ]; then
+                [ "$pp" = "$root" ] && hit=1
+                if [ "$pp" = 1 ] && [ "$p" -gt "$root" ]; then
+                    case "$strangers" in *" $p "*) ;; *) hit=1 ;; esac
+                fi
             fi
             [ -n "$hit" ] && found="$found$p " again=1
         done
@@ -116,18 +118,24 @@ f=$1
 case $f in /*) ;; *) f={WORKSPACE}/$f ;; esac
 [ -d "$f" ] && exit 21
 if [ -e "$f" ] && [ ! -f "$f" ]; then exit 22; fi
-head -c "$2" <"$f"
+head -c "$2" "$f"
 """
 
 # name, token, digest expected or nothing, only create
 WRITE = f"""
 umask 022
+trap '' 25
 p=$1 token=$2 digest=$3 create=$4
 case $p in /*) ;; *) p={WORKSPACE}/$p ;; esac
 if [ $create = 1 ]; then
     if [ -e "$p" ] || [ -L "$p" ]; then exit 25; fi
 fi
-if r=$(readlink -f "$p" && echo x); then t=${{r%?x}}; else t=$p; fi
+t=$p n=0
+while [ -L "$t" ]; do
+    l=$(readlink "$t"; echo x); l=${{l%?x}} n=$((n+1))
+    [ $n -lt 40 ] || {{ echo "symbolic link loop" >&2; exit 1; }}
+    case $l in /*) t=$l ;; *) t=${{t%/*}}/$l ;; esac
+done
 [ -d "$t" ] && exit 21
 if [ -e "$t" ]; then
     [ -f "$t" ] || exit 22

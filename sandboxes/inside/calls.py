@@ -90,7 +90,7 @@ class Calls:
         try:
             supervisor = self.idle.pop(0) if self.idle and not stdin else self.prepare(bool(stdin))
         except OSError as e:
-            self.not_started(number, argv[0], "fork", e.errno or 0)
+            self.no_room(number, argv[0], e.errno or 0)
             return
         output = Output("{}.log".format(number), header["limit"], header["live"], self.spills)
         call = Call(number, argv[0], supervisor, output, time.monotonic() + header["timeout"])
@@ -138,6 +138,20 @@ class Calls:
         code = 127 if step == "exec" and error == errno.ENOENT else 126
         self.stream.reply_data(number, text)
         self.stream.reply("exit", number, b"", code=code, ending="exited", head=len(text), dropped=0, spilled=0)
+
+    def no_room(self, number: int, name: bytes, error: int) -> None:
+        """No process could be made. Those that finished calls left behind go, so that the next call finds room."""
+        busy = {call.supervisor.pid for call in self.running.values()}
+
+        def left_behind() -> "set[int]":
+            table = living()
+            return below(table, {os.getpid()}) - below(table, busy) - busy
+
+        freeze_and_kill(left_behind, KILL_SECONDS)
+        text = b"bridle: " + name[:1000] + b": cannot be started: " + os.strerror(error).encode() + b". "
+        text += b"The background processes of earlier commands have been ended to make room: try again.\n"
+        self.stream.reply_data(number, text)
+        self.stream.reply("exit", number, b"", code=126, ending="exited", head=len(text), dropped=0, spilled=0)
 
     # News.
 
@@ -199,6 +213,9 @@ class Calls:
             return
         elif word == "exit":
             self.finish(call, value)
+        elif word == "fork":
+            self.forget(call)
+            self.no_room(call.number, call.name, value)
         else:
             self.forget(call)
             self.not_started(call.number, call.name, word, value)

@@ -1,0 +1,153 @@
+"""The channel against a far end that lies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from sandboxes.channel import Channel
+from sandboxes.protocol import ExecResult, SandboxLost
+from sandboxes.runner_client import RunnerClient
+
+READY = {"type": "ready", "id": 0, "python": [3, 11], "bash": 1, "empty": 1}
+DONE = {"type": "exit", "id": 1, "code": 0, "ending": "exited", "head": 0, "dropped": 0, "spilled": 0}
+
+
+def frame(header: dict[str, Any], body: bytes = b"") -> bytes:
+    text = json.dumps(header).encode()
+    data = len(text).to_bytes(4, "big") + len(body).to_bytes(4, "big") + text + body
+    return b"\1\0\0\0" + len(data).to_bytes(4, "big") + data
+
+
+class FarEnd:
+    """The other end of a channel: reads requests, says whatever a test wants."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._loop = asyncio.get_running_loop()
+        self._buffer = b""
+
+    async def say(self, data: bytes) -> None:
+        await self._loop.sock_sendall(self._sock, data)
+
+    async def request(self) -> dict[str, Any]:
+        while True:
+            if len(self._buffer) >= 8:
+                header = 8 + int.from_bytes(self._buffer[:4], "big")
+                end = header + int.from_bytes(self._buffer[4:8], "big")
+                if len(self._buffer) >= end:
+                    request = json.loads(self._buffer[8:header])
+                    self._buffer = self._buffer[end:]
+                    return dict(request)
+            self._buffer += await self._loop.sock_recv(self._sock, 1 << 16)
+
+    def hang_up(self) -> None:
+        self._sock.close()
+
+
+async def connected() -> tuple[Channel, RunnerClient, FarEnd]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    channel = await Channel.over(ours, frame(READY), "box")
+    await channel.hello
+    return channel, RunnerClient(channel), FarEnd(theirs)
+
+
+def start(client: RunnerClient, on_output: Callable[[bytes], None] | None = None) -> Awaitable[ExecResult]:
+    return asyncio.ensure_future(
+        client.exec(["x"], cwd="/", env=None, stdin=b"", timeout=30, max_output=100, on_output=on_output)
+    )
+
+
+async def test_an_honest_reply() -> None:
+    _, client, far = await connected()
+    call = start(client)
+    request = await far.request()
+    assert (request["op"], request["id"], request["argv"]) == ("exec", 1, ["x"])
+    await far.say(frame({"type": "data", "id": 1}, b"hello") + frame({**DONE, "head": 5}))
+    assert (await call).output.head == b"hello"
+
+
+LIES = {
+    "to no request": frame({"type": "done", "id": 7}),
+    "to request zero": frame({"type": "done", "id": 0}),
+    "a second greeting": frame(READY),
+    "more than asked for": frame({"type": "data", "id": 1}, bytes(3000)),
+    "live output unasked": frame({"type": "live", "id": 1, "missed": 0}, b"x"),
+    "a head it did not send": frame({**DONE, "head": 1000}),
+    "an answer of another kind": frame({"type": "done", "id": 1}),
+    "cancelled by nobody": frame({**DONE, "ending": "cancelled"}),
+    "no frame at all": b"nonsense" * 10,
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_a_lie_loses_the_sandbox(lie: str) -> None:
+    channel, client, far = await connected()
+    call = start(client)
+    await far.request()
+    await far.say(LIES[lie])
+    with pytest.raises(SandboxLost, match="broke its channel"):
+        await call
+    with pytest.raises(SandboxLost):
+        await start(client)
+    assert channel.ended.done()
+
+
+async def test_hanging_up_in_mid_call_is_reported_and_nothing_repeated() -> None:
+    _, client, far = await connected()
+    calls = [start(client) for _ in range(3)]
+    numbers = [(await far.request())["id"] for _ in calls]
+    assert numbers == [1, 2, 3]
+    far.hang_up()
+    for call in calls:
+        with pytest.raises(SandboxLost):
+            await call
+
+
+async def test_late_replies_to_given_up_requests_are_ignored() -> None:
+    channel, client, far = await connected()
+    first = asyncio.ensure_future(client.read("x", max_bytes=10))
+    await far.request()
+    first.cancel()
+    assert (await far.request())["op"] == "cancel"
+    await far.say(frame({"type": "done", "id": 1}))
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    await far.say(frame({"type": "data", "id": 1}, b"late") + frame({"type": "done", "id": 1}))
+    second = asyncio.ensure_future(client.read("y", max_bytes=10))
+    await far.request()
+    await far.say(frame({"type": "data", "id": 2}, b"fresh") + frame({"type": "done", "id": 2}))
+    assert await second == b"fresh"
+    assert not channel.ended.done()
+
+
+async def test_cancelling_waits_for_the_end_even_when_cancelled_again() -> None:
+    _, client, far = await connected()
+    call: asyncio.Task[ExecResult] = start(client)  # type: ignore[assignment]
+    await far.request()
+    call.cancel()
+    assert await far.request() == {"op": "cancel", "id": 1}
+    call.cancel()
+    await asyncio.sleep(0)
+    assert not call.done()
+    await far.say(frame({**DONE, "code": None, "ending": "cancelled"}))
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def test_large_requests_go_in_pieces() -> None:
+    _, client, far = await connected()
+    data = bytes(1_000_000)
+    call = asyncio.ensure_future(client.write("x", data, expect=None, create_only=False))
+    first = await far.request()
+    assert (first["op"], first["size"]) == ("write", len(data))
+    assert [(await far.request())["op"] for _ in range(3)] == ["data"] * 3
+    await far.say(frame({"type": "done", "id": 1}))
+    await call

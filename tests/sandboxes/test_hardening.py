@@ -1,0 +1,162 @@
+"""What a sandbox is closed to, looked at from inside and from outside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from sandboxes.protocol import Limits, Sandbox
+
+pytestmark = [pytest.mark.docker, pytest.mark.asyncio(loop_scope="module")]
+Open = Callable[..., Awaitable[Sandbox]]
+
+
+async def text(box: Sandbox, script: str) -> str:
+    return (await box.exec(["sh", "-c", script], max_output=1 << 20)).output.text()
+
+
+async def test_an_ordinary_user_without_capabilities(box: Sandbox) -> None:
+    assert (await text(box, "id -u; id -g")).split() == ["1000", "1000"]
+    status = await text(box, "cat /proc/self/status")
+    facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert {facts[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}
+    assert facts["NoNewPrivs"] == "1"
+    assert facts["Seccomp"] == "2"
+
+
+async def test_no_network_but_its_own_loopback(box: Sandbox) -> None:
+    interfaces = await text(box, "cat /proc/net/dev")
+    assert [line.split(":")[0].strip() for line in interfaces.splitlines()[2:]] == ["lo"]
+    assert (await text(box, "cat /proc/net/route")).count("\n") <= 1
+
+
+async def test_nothing_of_the_host_can_be_written(box: Sandbox) -> None:
+    mounts = [line.split() for line in (await text(box, "cat /proc/self/mounts")).splitlines()]
+    own = ("/", "/proc", "/dev", "/sys", "/etc/resolv.conf", "/etc/hostname", "/etc/hosts")
+    for _, place, kind, options, *_ in mounts:
+        if place not in own and not place.startswith(("/proc/", "/dev/", "/sys/")):
+            assert "ro" in options.split(","), place
+            assert kind != "overlay"
+    for place in ("/etc", "/usr", "/bin", "/root"):
+        assert "denied" in (await text(box, f"touch {place}/x 2>&1; touch {place}/x 2>&1 || echo denied"))
+
+
+async def test_no_variable_of_the_host_comes_in(fresh: Open, image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "swordfish")
+    monkeypatch.setenv("HTTP_PROXY", "http://user:swordfish@127.0.0.1:1")
+    box = await fresh(image, env={"ASKED_FOR": "yes"})
+    names = {line.split("=")[0] for line in (await text(box, "env")).splitlines()}
+    assert "ASKED_FOR" in names
+    assert not names & (
+        {*os.environ}
+        - {
+            "PATH",
+            "HOME",
+            "USER",
+            "LANG",
+            "TERM",
+            "PWD",
+            "SHLVL",
+            "HOSTNAME",
+            "_",
+            "PAGER",
+            "GIT_PAGER",
+            "PIP_NO_INPUT",
+            "PIP_DISABLE_PIP_VERSION_CHECK",
+            "PYTHONDONTWRITEBYTECODE",
+            "NO_COLOR",
+            "GIT_TERMINAL_PROMPT",
+            "OLDPWD",
+            "GIT_OPTIONAL_LOCKS",
+        }
+    )
+    assert "swordfish" not in await text(box, "env; cat /proc/1/environ 2>/dev/null")
+
+
+async def test_limits_reach_the_engine(fresh: Open, image: str, client: Any) -> None:
+    limits = Limits(memory_bytes=256 << 20, cpus=1000, pids=99, open_files=512, file_bytes=1 << 30)
+    box = await fresh(image, limits=limits)
+    host = client.inspect_container(box.name)["HostConfig"]
+    assert (host["Memory"], host["MemorySwap"], host["PidsLimit"]) == (256 << 20, 256 << 20, 99)
+    assert 0 < host["NanoCpus"] <= os.cpu_count() * 10**9  # type: ignore[operator]
+    assert (host["NetworkMode"], host["CapDrop"], host["CapAdd"]) == ("none", ["ALL"], None)
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert not host["Privileged"]
+    assert not host["AutoRemove"]
+    assert host["LogConfig"]["Type"] == "none"
+    assert all(mount["ReadOnly"] for mount in host["Mounts"] or [])
+    assert not host["Binds"]
+    assert await text(box, "ulimit -n; ulimit -c") == "512\n0\n"
+
+
+async def test_limits_can_be_absent(fresh: Open, image: str, client: Any) -> None:
+    box = await fresh(image, limits=Limits(None, None, None, None, None))
+    host = client.inspect_container(box.name)["HostConfig"]
+    assert (host["Memory"], host["NanoCpus"]) == (0, 0)
+    assert not host["PidsLimit"]
+    assert await text(box, "echo well") == "well\n"
+
+
+async def test_an_image_keeps_its_own_environment(fresh: Open, busybox_image: str) -> None:
+    box = await fresh(busybox_image)
+    assert await text(box, 'echo "$PATH $KEPT"') == "/bin yes\n"
+
+
+async def test_the_runner_is_out_of_reach(fresh: Open) -> None:
+    box = await fresh("host")
+    before = (await box.exec(["true"])).exit_code
+    attacks = (
+        "for s in KILL STOP TERM INT HUP QUIT USR1 PIPE SEGV; do kill -$s 1; done;"
+        "ls /proc/1/fd; cat /proc/1/mem | head -c 1; cat /proc/1/environ; echo x > /proc/1/fd/1"
+    )
+    said = await text(box, f"({attacks}) 2>&1")
+    assert said.count("ermission denied") >= 4
+    script = (
+        "import ctypes; c = ctypes.CDLL(None, use_errno=True); print(c.ptrace(16, 1, 0, 0), ctypes.get_errno())"
+    )
+    assert (await box.exec(["python3", "-c", script])).output.text() == "-1 1\n"
+    assert (before, (await box.exec(["true"])).exit_code) == (0, 0)
+
+
+async def test_the_runner_survives_the_death_of_everything_else(fresh: Open) -> None:
+    box = await fresh("host")
+    for _ in range(3):
+        result = await box.exec(["python3", "-c", "import os; os.kill(-1, 9)"], timeout=20)
+        assert (result.exit_code, result.ending) == (0, "exited")
+        result = await box.exec(["python3", "-c", "import os; os.kill(-1, 19); print('still here')"], timeout=20)
+        assert result.output.text() == "still here\n"
+    assert await text(box, "echo well") == "well\n"
+
+
+async def test_a_command_whose_supervisor_was_killed_still_ends_in_time(fresh: Open) -> None:
+    box = await fresh("host")
+    script = "kill -9 $PPID; (setsid sleep 111.5 &); echo on; exec sleep 112.5"
+    result = await box.exec(["sh", "-c", script], timeout=1.5)
+    assert (result.ending, result.output.text()) == ("timeout", "on\n")
+    assert "11" not in await text(box, "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -ao '11[12][.]5'")
+    result = await box.exec(["sh", "-c", "kill -9 $PPID; echo out; sleep 0.2; exit 5"], timeout=20)
+    assert (result.exit_code, result.output.text()) == (5, "out\n")
+
+
+async def test_the_runner_is_small_and_its_text_is_not_in_the_process_list(fresh: Open, client: Any) -> None:
+    box = await fresh("host")
+    await box.exec(["true"])
+    listing = await text(box, "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | sort -u")
+    assert "bridle-runner" in listing
+    assert "import" not in listing
+    runner = client.inspect_container(box.name)["State"]["Pid"]
+    assert await text(box, "grep VmRSS /proc/1/status") != ""
+    resident = int((await text(box, "awk '/VmRSS/ {print $2}' /proc/1/status")).strip())
+    assert runner > 0
+    assert resident < 15 * 1024
+
+
+async def test_no_other_process_holds_the_channel(fresh: Open) -> None:
+    box = await fresh("host")
+    script = "ls -l /proc/self/fd"
+    names = (await text(box, script)).splitlines()
+    opened = {line.split()[-3] for line in names if "->" in line}
+    assert opened == {"0", "1", "2", "3"}  # 3 is the folder that ls itself reads
