@@ -73,7 +73,8 @@ def why_impossible(engine: Engine) -> str | None:
         return "The host's toolchain can only be used on Linux; name an image with --image."
     if not Path("/usr/bin").is_dir():
         return "This system keeps its programs outside /usr; name an image with --image."
-    if not engine.local or engine.client().info().get("OperatingSystem") == "Docker Desktop":
+    system = engine.client().info().get("OperatingSystem")
+    if not engine.local or system == "Docker Desktop":
         return "The Docker engine does not run on this machine itself; name an image with --image."
     return None
 

@@ -71,13 +71,21 @@ def save_workspace(engine: Engine, container: str, target: Path) -> bool:
     except docker.errors.NotFound:
         return False
     except (SandboxError, requests.exceptions.RequestException):
-        with contextlib.suppress(docker.errors.NotFound):
-            engine.client().inspect_container(container)
+        if not _being_removed(engine, container):
             raise
-        return False  # another reaper removed it meanwhile, its own copy being whole
+        return False  # by another reaper, whose own copy is whole
     finally:
         temporary.unlink(missing_ok=True)
     return True
+
+
+def _being_removed(engine: Engine, container: str) -> bool:
+    """Is somebody else removing a container, or done with it?"""
+    try:
+        status = engine.client().inspect_container(container)["State"]["Status"]
+    except docker.errors.NotFound:
+        return True
+    return status in ("removing", "dead")
 
 
 def _save(engine: Engine, container: str, file: Path) -> None:

@@ -262,11 +262,15 @@ class Calls:
             pass
         while True:
             try:
-                pid, raw = os.waitpid(-1, os.WNOHANG)
+                pid, raw = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
             except ChildProcessError:
                 return
             if not pid:
                 return
+            if os.WIFSTOPPED(raw):
+                # A command has stopped a supervisor, which could then not report.
+                send_signal({pid} & set(self.supervisors), signal.SIGCONT)
+                continue
             supervisor = self.supervisors.pop(pid, None)
             if supervisor is not None:
                 self.on_supervisor_gone(supervisor)

@@ -87,7 +87,7 @@ async def test_limits_reach_the_engine(fresh: Open, image: str, client: Any) -> 
     assert not host["Privileged"]
     assert not host["AutoRemove"]
     assert host["LogConfig"]["Type"] == "none"
-    assert all(mount["ReadOnly"] for mount in host["Mounts"] or [])
+    assert all(mount["ReadOnly"] for mount in host.get("Mounts") or [])
     assert not host["Binds"]
     assert await text(box, "ulimit -n; ulimit -c") == "512\n0\n"
 
@@ -123,11 +123,10 @@ async def test_the_runner_is_out_of_reach(fresh: Open) -> None:
 
 async def test_the_runner_survives_the_death_of_everything_else(fresh: Open) -> None:
     box = await fresh("host")
-    for _ in range(3):
-        result = await box.exec(["python3", "-c", "import os; os.kill(-1, 9)"], timeout=20)
-        assert (result.exit_code, result.ending) == (0, "exited")
-        result = await box.exec(["python3", "-c", "import os; os.kill(-1, 19); print('still here')"], timeout=20)
-        assert result.output.text() == "still here\n"
+    for number in (9, 15, 19, 9, 19):
+        result = await box.exec(["python3", "-c", f"import os; os.kill(-1, {number}); print('here')"], timeout=60)
+        assert (result.exit_code, result.ending, result.output.text()) == (0, "exited", "here\n")
+        assert result.seconds < 30
     assert await text(box, "echo well") == "well\n"
 
 
