@@ -70,7 +70,7 @@ async def prepare(session: Session, *, finished: bool) -> Work:
 async def _reap(session: Session) -> None:
     """Remove what dead owners left; the work of their sessions is saved into the sessions' folders."""
     try:
-        gone = await session.backend.reap(session.store.save_to)
+        gone = await session.backend.reap(session.store.save_to, keeper=str(session.store.root))
     except SandboxUnavailable:
         raise
     except SandboxError as error:  # somebody else's leftovers must not keep this session from starting
@@ -156,7 +156,8 @@ def sandbox_spec(session: Session, run_id: str) -> SandboxSpec:
     """What kind of sandbox this session works in."""
     paths = session.base.text_paths() if session.base else []
     image = session.settings.image or repository_settings(session.repository.root).image or DEFAULT_IMAGE
-    return SandboxSpec(run_id=run_id, image=image, env={"PYTHONPATH": import_path(paths)})
+    keeper = str(session.store.root)
+    return SandboxSpec(run_id=run_id, image=image, keeper=keeper, env={"PYTHONPATH": import_path(paths)})
 
 
 def strategy_of(session: Session) -> str:

@@ -116,7 +116,8 @@ class Store:
 
     def __init__(self, root: Path | None = None) -> None:
         """`root` is the state folder, by default `state_dir()`."""
-        self.sessions = (root or state_dir()) / "sessions"
+        self.root = root or state_dir()
+        self.sessions = self.root / "sessions"
 
     def create(self) -> SessionFolder:
         """A new, empty session folder."""

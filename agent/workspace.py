@@ -12,10 +12,10 @@ from pathlib import Path
 
 from agent.repository.base import Base
 from agent.repository.inside import HISTORY_BUNDLE, setup_commands
-from sandboxes.protocol import WORKSPACE, Backend, Sandbox, SandboxError, SandboxSpec
+from sandboxes.protocol import WORKSPACE, Backend, Sandbox, SandboxSpec
 
-DEFAULT_IMAGE = "host" if sys.platform == "linux" else "python:3.12-slim"
-"""Without a choice: the user's own toolchain where it can be mounted, else a common image."""
+DEFAULT_IMAGE = "host" if sys.platform == "linux" else "bridle-python"
+"""Without a choice: the user's own toolchain where it can be mounted, else the one scripts/engine.sh builds."""
 SETUP_SECONDS = 300.0
 
 
@@ -55,14 +55,3 @@ async def keep_workspace(sandbox: Sandbox, target: Path) -> None:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-
-
-async def is_there(sandbox: Sandbox | None) -> bool:
-    """Whether the sandbox still answers."""
-    if sandbox is None:
-        return False
-    try:
-        await sandbox.exec(["true"], timeout=10)
-    except SandboxError:
-        return False
-    return True

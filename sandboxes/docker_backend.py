@@ -87,10 +87,10 @@ class DockerBackend:
         """What is there and what is missing, for `bridle doctor`. Never raises."""
         return await in_thread(doctor.checks, self._engine, self._environ, self._host_paths)
 
-    async def reap(self, save_to: Callable[[str], Path | None] | None = None) -> list[Reaped]:
+    async def reap(self, save_to: Callable[[str], Path | None] | None = None, *, keeper: str = "") -> list[Reaped]:
         """See `Backend` in the protocol. Raises SandboxUnavailable, or SandboxError when a workspace that was
         wanted could not be saved: its container is then left, stopped, and the message says where."""
-        return await in_thread(reaper.reap, self._engine, save_to)
+        return await in_thread(reaper.reap, self._engine, save_to, keeper)
 
     def _start(self, spec: SandboxSpec, name: str) -> tuple[str, socket.socket, bytes]:
         """Create and start the container, its streams taken over and the runner's text on its way."""

@@ -24,7 +24,7 @@ import docker.types
 
 from sandboxes import inside
 from sandboxes.host_image import HOME, add_agent_folders
-from sandboxes.ownership import RUN_LABEL, Owner
+from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, Owner
 from sandboxes.protocol import AGENT_GID, AGENT_UID, WORKSPACE, Limits, SandboxSpec
 
 ENVIRONMENT = {
@@ -116,7 +116,7 @@ def container_settings(
         "working_dir": "/",
         "stdin_open": True,
         "environment": {**ENVIRONMENT, **(env or {}), **spec.env},
-        "labels": {RUN_LABEL: spec.run_id, **owner.labels()},
+        "labels": {RUN_LABEL: spec.run_id, KEEPER_LABEL: spec.keeper, **owner.labels()},
         "healthcheck": {"test": ["NONE"]},
         "hostname": "sandbox",
         "use_config_proxy": False,

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 RUN_LABEL = "bridle.run"
+KEEPER_LABEL = "bridle.keeper"
 PREFIX = "bridle.owner."
 
 
@@ -48,6 +49,12 @@ def read_labels(labels: Mapping[str, str]) -> tuple[str, Owner] | None:
         return labels[RUN_LABEL], owner
     except (KeyError, ValueError):
         return None
+
+
+def is_anothers(labels: Mapping[str, str], keeper: str) -> bool:
+    """Is the work in it for another keeper to save, one whose folder still exists?"""
+    theirs = labels.get(KEEPER_LABEL, "")
+    return bool(theirs) and theirs != keeper and os.path.isdir(theirs)  # noqa: PTH112 -- takes any text
 
 
 def is_dead(owner: Owner, here: Owner, *, local_engine: bool) -> bool:

@@ -118,10 +118,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """What to open. `image` is `host` (the host's toolchain, read-only) or a name the engine knows."""
+    """What to open. `image` is `host` (the host's toolchain, read-only) or a name the engine knows.
+
+    `keeper` is the folder on the host whose owner saves the work of a sandbox that outlives its process.
+    """
 
     run_id: str
     image: str = "host"
+    keeper: str = ""
     limits: Limits = field(default_factory=Limits)
     env: Mapping[str, str] = field(default_factory=dict)
 
@@ -220,8 +224,10 @@ class Backend(Protocol):
     async def check(self) -> list[Check]:
         """What is there and what is missing, for `bridle doctor`. Never raises."""
 
-    async def reap(self, save_to: Callable[[str], Path | None] | None = None) -> list[Reaped]:
+    async def reap(self, save_to: Callable[[str], Path | None] | None = None, *, keeper: str = "") -> list[Reaped]:
         """Remove what owners that no longer live have left behind; a live owner's things are never touched.
+
+        Neither is what another keeper, whose folder still exists, has to save: that one's next start does.
 
         `save_to` maps a run id to the file its workspace tar shall be written to before removal (atomically,
         flushed to disk), or None to drop it. Raises SandboxUnavailable when there is no engine.

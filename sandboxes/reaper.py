@@ -18,7 +18,7 @@ import requests
 
 from sandboxes.docker_sandbox import open_archive
 from sandboxes.engine import ENGINE_ERRORS, Engine
-from sandboxes.ownership import RUN_LABEL, is_dead, read_labels, this_owner
+from sandboxes.ownership import RUN_LABEL, is_anothers, is_dead, read_labels, this_owner
 from sandboxes.protocol import WORKSPACE, Reaped, SandboxError
 
 MAX_SAVED = 8 << 30
@@ -26,7 +26,7 @@ TRAILER = 1024
 """A whole tar archive ends with at least this many zero bytes."""
 
 
-def reap(engine: Engine, save_to: Callable[[str], Path | None] | None) -> list[Reaped]:
+def reap(engine: Engine, save_to: Callable[[str], Path | None] | None, keeper: str) -> list[Reaped]:
     """See `Backend.reap`. Blocks. Raises SandboxUnavailable, SandboxError."""
     client = engine.client()
     here = this_owner()
@@ -34,8 +34,11 @@ def reap(engine: Engine, save_to: Callable[[str], Path | None] | None) -> list[R
     troubles: list[str] = []
     try:
         for container in client.containers(all=True, filters={"label": RUN_LABEL}):
-            known = read_labels(container.get("Labels") or {})
-            if known is None or not is_dead(known[1], here, local_engine=engine.local):
+            labels = container.get("Labels") or {}
+            known = read_labels(labels)
+            if known is None or is_anothers(labels, keeper):
+                continue
+            if not is_dead(known[1], here, local_engine=engine.local):
                 continue
             number, name, run_id = container["Id"], container["Names"][0].lstrip("/"), known[0]
             target = save_to(run_id) if save_to else None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.project import BRIDLE, BUGGY, EDIT, FIXED, bridle, containers, git, make_project
+from support.project import BRIDLE, BUGGY, EDIT, ENVIRONMENT, FIXED, bridle, containers, git, make_project
 from support.service import Answer, Script, Service, submit
 from support.terminal import OnTerminal
 
@@ -29,7 +29,7 @@ def attended(project: Path, service: Callable[[Script], Service]) -> Iterator[Ca
 
     def begin(script: Script, *more: str) -> OnTerminal:
         common = ["--repo", str(project), "--model", "scripted", "--base-url", service(script).url]
-        opened.append(OnTerminal([str(BRIDLE), "fix", "mean() is wrong", *common, *more], {}))
+        opened.append(OnTerminal([str(BRIDLE), "fix", "mean() is wrong", *common, *more], ENVIRONMENT))
         return opened[-1]
 
     yield begin
@@ -48,6 +48,9 @@ def test_each_step_is_approved_and_the_branch_delivered(
     terminal.send("use the edit tool\r")
     terminal.expect("edit: allow this?")
     terminal.expect("+    return sum(values) / len(values)")
+    terminal.answer("y\r")
+    terminal.expect("shell: allow this?")
+    terminal.expect("python3 -m pytest -q")
     terminal.answer("y\r")
     terminal.expect("deliver: allow this?")
     terminal.answer("y\r")

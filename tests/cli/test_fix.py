@@ -12,7 +12,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.project import BRIDLE, BUGGY, EDIT, FIXED, bridle, containers, finish, git, make_project, start
+from support.project import (
+    BRIDLE,
+    BUGGY,
+    EDIT,
+    ENVIRONMENT,
+    FIXED,
+    bridle,
+    containers,
+    finish,
+    git,
+    make_project,
+    start,
+)
 from support.service import Answer, Script, Service, submit
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine")]
@@ -215,6 +227,7 @@ def test_when_nobody_reads_what_is_shown_the_work_goes_on(project: Path, service
         stdin=subprocess.DEVNULL,
         stdout=write,
         stderr=write,
+        env={**os.environ, **ENVIRONMENT},
     )
     os.close(write)
     assert process.wait(60) == 0

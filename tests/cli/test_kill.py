@@ -33,7 +33,7 @@ MOMENTS = [
 def policy(request: dict[str, Any]) -> Answer:
     """Mends, and mends again when the last call was interrupted; submits after a mend that is known to be done."""
     results = [message["content"] for message in request["messages"] if message["role"] == "tool"]
-    if results and "[exit 0]" in results[-1]:
+    if results and "[exit 0;" in results[-1]:
         return submit()
     return Answer(calls=[("shell", {"command": MEND})])
 
@@ -85,6 +85,24 @@ def test_killed_between_the_branch_and_its_record(
     assert again.code == 0, again.err
     assert again.report["commit"] == done.report["commit"]
     assert git(project, "branch", "--list", "bridle/*", "--format=%(refname:short)") == done.report["branch"]
+
+
+def test_a_start_leaves_the_work_of_another_state_folder_to_it(
+    tmp_path: Path, own_state: Path, service: Callable[[Script], Service]
+) -> None:
+    project = make_project(tmp_path / "project")
+    common = ["--repo", str(project), "--model", "m", "--base-url", service(policy).url, "-a", "full", "--json"]
+    process = start("fix", "a", *common)
+    session = _appears(own_state, "call.finished", 1).parent.name
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=30)
+    other = {"BRIDLE_STATE_DIR": str(tmp_path / "other")}
+    assert bridle("fix", "b", *common, env=other).code == 0
+    assert len(containers(session)) == 1
+    again = bridle("resume", session, "--json")
+    assert again.code == 0, again.err
+    assert "as they were last saved" in bridle("show", session, "--json").out
+    assert containers(session) == []
 
 
 def test_a_start_leaves_the_living_alone(

@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 BRIDLE = Path(sys.executable).parent / "bridle"
+QUICK = "[pytest]\naddopts = -p no:hypothesispytest -p no:asyncio\n"
+"""Plugins of this project's environment that the small one has no use for."""
 BUGGY = "def mean(values):\n    return sum(values) / (len(values) - 1)\n"
 FIXED = "def mean(values):\n    return sum(values) / len(values)\n"
 TEST = "from calc import mean\n\n\ndef test_mean():\n    assert mean([2]) == 2\n    assert mean([1, 3]) == 2\n"
+ENVIRONMENT = {"VIRTUAL_ENV": sys.prefix}
+"""The sandbox gets the environment that has pytest, as if the user had activated it."""
 EDIT = ("edit", {"path": "calc.py", "old": "(len(values) - 1)", "new": "len(values)"})
 
 
@@ -35,7 +39,7 @@ def git(folder: Path, *args: str) -> str:
 
 def make_project(folder: Path, files: Mapping[str, str] | None = None) -> Path:
     """A repository with one commit."""
-    for name, text in (files or {"calc.py": BUGGY, "tests/test_calc.py": TEST}).items():
+    for name, text in {"pytest.ini": QUICK, **(files or {"calc.py": BUGGY, "tests/test_calc.py": TEST})}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -67,7 +71,7 @@ def start(*args: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **(env or {})},
+        env={**os.environ, **ENVIRONMENT, **(env or {})},
     )
 
 

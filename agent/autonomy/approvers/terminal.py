@@ -9,6 +9,7 @@ wrong (end of input, interrupt) never ends in a yes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import sys
@@ -48,7 +49,7 @@ class TerminalApprover:
         self._busy = asyncio.Lock()
 
     async def ask(self, question: Question) -> Answer:
-        """Ask until there is an answer. End of input quits.
+        """Ask until there is an answer. End of input, and a terminal that went away, quit.
 
         Ctrl-C is raised as SIGINT again, so that whoever handles it outside of questions handles it here too;
         when that does not cancel the caller within a second, KeyboardInterrupt is raised.
@@ -60,7 +61,10 @@ class TerminalApprover:
                 _forget_typed_ahead()
                 return await self._answer(question, console)
             except EOFError:
-                console.print("End of input: the session ends here, and the call is not run.")
+                with contextlib.suppress(OSError):
+                    console.print("End of input: the session ends here, and the call is not run.")
+                return Quit()
+            except OSError:  # the terminal is gone, and the person with it
                 return Quit()
             except KeyboardInterrupt:
                 await _interrupt()
