@@ -21,6 +21,7 @@ from agent.context.conversation import Conversation
 from agent.journal import AnyEvent, AttemptMade, CheckRun, Journal
 from agent.models.chat import ChatModel
 from agent.models.profiles import LOCAL, profile_for
+from agent.verification import Verification
 from agent.work import Work
 from sandboxes.docker_backend import DockerBackend
 from sandboxes.protocol import WORKSPACE, Sandbox, SandboxSpec
@@ -101,7 +102,8 @@ async def open_sandbox(engine: None, tmp_path: Path) -> AsyncIterator[Callable[[
 async def stage(
     open_sandbox: Callable[[Files], Awaitable[Sandbox]], service: Callable[..., Service], tmp_path: Path
 ) -> AsyncIterator[Stage]:
-    """Sets a scene: files, the model's answers, the command that must pass, and who answers at which level."""
+    """Sets a scene: files, the model's answers, the command that must pass (`given` by the user, or found), and
+    who answers at which level."""
     scenes: list[Scene] = []
 
     async def start(
@@ -113,6 +115,7 @@ async def stage(
         approver: Approver | None = None,
         max_steps: int = 100,
         check_seconds: float = 60,
+        given: bool = True,
     ) -> Scene:
         script = service([answer if isinstance(answer, Answer) else Answer(text=answer) for answer in answers])
         journal = Journal(tmp_path / "journal.jsonl")
@@ -128,8 +131,8 @@ async def stage(
             bench=Workbench(sandbox),
             gate=Gate(level, approver or AbsentApprover(), journal.append),
             budgets=Budgets(max_steps=max_steps),
-            check=check,
-            check_seconds=check_seconds,
+            verification=Verification(check, check_seconds, given) if check else None,
+            planning=level is Level.PLAN,
             watch=Silent(),
         )
         scenes.append(Scene(work, script, sandbox))

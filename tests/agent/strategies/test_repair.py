@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.service import Answer
 
-from agent.autonomy.gate import Always, No, Quit, Yes
+from agent.autonomy.gate import No, Quit, Yes
 from agent.autonomy.levels import Level
 from agent.models.protocol import ModelError
 from agent.outcomes import Outcome
@@ -116,16 +116,25 @@ async def test_a_failure_that_leads_nowhere_ends_it_before_the_model_is_asked(st
 
 
 async def test_with_nobody_to_ask_nothing_runs(stage: Any) -> None:
-    scene = await stage(FILES, [], level=Level.ASK)
+    scene = await stage(FILES, [], level=Level.ASK, given=False)
     end = await repair.run(scene.work)
     assert end.outcome is Outcome.CHECKS_FAIL
     assert scene.work.gate.needed_approval
     assert scene.checks == []
 
 
+async def test_with_nobody_to_ask_nothing_is_written(stage: Any) -> None:
+    scene = await stage(FILES, [RIGHT], level=Level.ASK)
+    end = await repair.run(scene.work)
+    assert end.outcome is Outcome.CHECKS_FAIL
+    assert scene.work.gate.needed_approval
+    assert len(scene.checks) == 1
+    assert await scene.file("calc.py") == BUGGY
+
+
 async def test_a_person_sees_each_proposal_and_a_no_reaches_the_model(stage: Any, person: Any) -> None:
-    someone = person([Always(), No("keep it a float"), Yes()])
-    scene = await stage(FILES, [WRONG, RIGHT], level=Level.ASK, approver=someone)
+    someone = person([Yes(), No("keep it a float"), Yes()])
+    scene = await stage(FILES, [WRONG, RIGHT], level=Level.ASK, approver=someone, given=False)
     end = await repair.run(scene.work)
     assert end.outcome is Outcome.DONE
     assert [question.tool for question in someone.asked] == ["shell", "write", "write"]
@@ -135,15 +144,9 @@ async def test_a_person_sees_each_proposal_and_a_no_reaches_the_model(stage: Any
     assert await scene.file("calc.py") == FIXED
 
 
-async def test_quitting_at_a_question_ends_it(stage: Any, person: Any) -> None:
-    scene = await stage(FILES, [WRONG], level=Level.ASK, approver=person([Yes(), Quit()]))
-    end = await repair.run(scene.work)
-    assert end.outcome is Outcome.INTERRUPTED
-    assert await scene.file("calc.py") == BUGGY
-
-
-async def test_quitting_when_a_written_proposal_is_to_be_run_takes_it_back(stage: Any, person: Any) -> None:
-    scene = await stage(FILES, [RIGHT], level=Level.ASK, approver=person([Yes(), Yes(), Quit()]))
+@pytest.mark.parametrize("answers", [[Quit()], [Yes(), Quit()]], ids=["about the check", "about a proposal"])
+async def test_quitting_at_a_question_ends_it(stage: Any, person: Any, answers: list[Any]) -> None:
+    scene = await stage(FILES, [WRONG], level=Level.ASK, approver=person(answers), given=False)
     end = await repair.run(scene.work)
     assert end.outcome is Outcome.INTERRUPTED
     assert await scene.file("calc.py") == BUGGY
