@@ -70,7 +70,9 @@ async def test_the_runner_killed(fresh: Open, client: Any) -> None:
 async def test_the_first_process_killed_by_a_command(fresh: Open, busybox_image: str) -> None:
     box = await fresh(busybox_image)
     with suppress(SandboxLost):
-        await box.exec(["sh", "-c", "for p in /proc/[0-9]*; do [ $p = /proc/$$ ] || kill -9 ${p#/proc/}; done; sleep 60"])
+        await box.exec(
+            ["sh", "-c", "for p in /proc/[0-9]*; do [ $p = /proc/$$ ] || kill -9 ${p#/proc/}; done; sleep 60"]
+        )
     with pytest.raises(SandboxLost):
         async with asyncio.timeout(20):
             while True:
