@@ -155,6 +155,8 @@ async def _make_branch(session: Session, changes: Changes, slug: str, message: s
         )
     except PatchProblem as error:
         raise UsageProblem(f"the patch is kept, but cannot be delivered: {error}") from error
+    if done.found is not None:
+        session.watch.note(f"your uncommitted changes are a commit of their own below it, {done.found[:12]}")
     event = Delivered(branch=done.branch, commit=done.commit)
     session.record(event)
     return event

@@ -40,8 +40,16 @@ History = Annotated[
 MaxSteps = Annotated[int | None, typer.Option(help="Model turns (100).")]
 MaxTokens = Annotated[int | None, typer.Option(help="Tokens, input and output together.")]
 MaxCost = Annotated[float | None, typer.Option(help="US dollars; needs --price.")]
-MaxTime = Annotated[float | None, typer.Option(help="Seconds, not counting your own answers.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, and nothing else.")]
+MaxTime = Annotated[
+    float | None,
+    typer.Option(help="Seconds the agent may work, not counting your answers and the checks on its patch."),
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print the result as one JSON object, and never ask: what would be asked is denied."
+    ),
+]
 
 
 def fix(

@@ -34,6 +34,7 @@ from agent.journal import (
     UserMessage,
 )
 from agent.session import Report
+from tools.text import plural
 
 SHOWN_ARGUMENT = 100
 SHOWN_LINES = 8
@@ -148,7 +149,7 @@ class TerminalWatcher:
             self.line((f"  … {len(lines) - SHOWN_LINES} more lines", "dim"))
 
     def _patch(self, event: PatchTaken) -> None:
-        self.line(("patch", "bold"), f" {event.files} files, +{event.added} -{event.removed}")
+        self.line(("patch", "bold"), f" {plural(event.files, 'file')}, +{event.added} -{event.removed}")
         for flagged in event.flagged:
             self.line("  ", ("!", "yellow"), f" {flagged}")
         for skipped in event.skipped:
