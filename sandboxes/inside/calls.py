@@ -15,11 +15,11 @@ import time
 
 from sandboxes.inside.output import CHUNK, Output, Spills
 from sandboxes.inside.processes import (
+    OutOfMemory,
     Supervisor,
     below,
     freeze_and_kill,
     living,
-    oom_kills,
     request_bytes,
     send_signal,
 )
@@ -40,19 +40,23 @@ IDLE = 2
 class Call:
     """One command under way, or over while background processes of it live on."""
 
-    def __init__(self, number: int, name: bytes, supervisor: Supervisor, output: Output, deadline: float) -> None:
+    def __init__(
+        self, number: int, name: bytes, supervisor: Supervisor, output: Output, deadline: float, oom_before: int
+    ) -> None:
         self.number, self.name, self.supervisor = number, name, supervisor
         self.output, self.deadline = output, deadline
         self.feeding = set()  # type: set[int]
-        self.oom_before = oom_kills()
+        self.oom_before = oom_before
         self.done = False
 
 
 class Calls:
     """All calls and their supervisors. `refuse` reports that a call's working directory is none."""
 
-    def __init__(self, stream: Stream, refuse: "Callable[[int, int, str], None]") -> None:
-        self.stream, self.refuse = stream, refuse
+    def __init__(self, stream: Stream, refuse: "Callable[[int, int, str], None]", own_score: int) -> None:
+        self.stream, self.refuse, self.own_score = stream, refuse, own_score
+        self.env = dict(os.environb)
+        self.out_of_memory = OutOfMemory()
         self.spills = Spills()
         self.running = {}  # type: dict[int, Call]
         self.supervisors = {}  # type: dict[int, Supervisor]
@@ -83,7 +87,7 @@ class Calls:
     # Beginnings.
 
     def start(self, number: int, header: "dict[str, Any]", cwd: bytes, stdin: memoryview) -> None:
-        env = dict(os.environb)
+        env = dict(self.env)
         for key, value in header["env"].items():
             env[key.encode("latin-1")] = value.encode("latin-1")
         argv = [a.encode("latin-1") for a in header["argv"]]
@@ -93,7 +97,8 @@ class Calls:
             self.no_room(number, argv[0], e.errno or 0)
             return
         output = Output("{}.log".format(number), header["limit"], header["live"], self.spills)
-        call = Call(number, argv[0], supervisor, output, time.monotonic() + header["timeout"])
+        deadline = time.monotonic() + header["timeout"]
+        call = Call(number, argv[0], supervisor, output, deadline, self.out_of_memory.kills())
         self.running[number] = self.serving[supervisor] = call
         # A command may have stopped them.
         send_signal({supervisor.pid, supervisor.command or supervisor.pid}, signal.SIGCONT)
@@ -102,7 +107,7 @@ class Calls:
             self.feed(call, supervisor.stdin, stdin, True)
 
     def prepare(self, with_stdin: bool) -> Supervisor:
-        supervisor = Supervisor(with_stdin)
+        supervisor = Supervisor(with_stdin, self.own_score)
         self.supervisors[supervisor.pid] = supervisor
         os.set_blocking(supervisor.output, False)
         os.set_blocking(supervisor.status, False)
@@ -148,6 +153,7 @@ class Calls:
             return below(table, {os.getpid()}) - below(table, busy) - busy
 
         freeze_and_kill(left_behind, KILL_SECONDS)
+        self.on_child()  # the dead take room until they are reaped
         text = b"bridle: " + name[:1000] + b": cannot be started: " + os.strerror(error).encode() + b". "
         text += b"The background processes of earlier commands have been ended to make room: try again.\n"
         self.stream.reply_data(number, text)
@@ -202,14 +208,14 @@ class Calls:
         call = self.serving.get(supervisor)
         if word == "pid":
             supervisor.command = value
+        elif word == "idle":
+            supervisor.command = 0
             if call is not None and call.done:
                 self.release(supervisor)
                 call = None
-            if call is None and supervisor not in self.idle:
+            if call is None:
                 self.keep_or_end(supervisor)
-        elif call is None:
-            self.lose(supervisor)  # its child was killed before it became a command
-        elif call.done:
+        elif call is None or call.done:
             return
         elif word == "exit":
             self.finish(call, value)
@@ -295,7 +301,7 @@ class Calls:
         if call.done:
             return
         code = 128 + os.WTERMSIG(raw) if os.WIFSIGNALED(raw) else os.WEXITSTATUS(raw)
-        out_of_memory = code != 0 and oom_kills() > call.oom_before
+        out_of_memory = code != 0 and self.out_of_memory.kills() > call.oom_before
         self.conclude(call, code, "out_of_memory" if out_of_memory else "exited")
 
     def conclude(self, call: Call, code: "int | None", ending: str) -> None:
