@@ -30,7 +30,6 @@ from agent.outcomes import UsageProblem
 from agent.repository.plumbing import run_git
 from tasks.simple_index import MEDIA_TYPES, File, find_file, parse_page
 
-PUBLIC_INDEX = "https://pypi.org/simple/"
 MAX_PAGE = 32 << 20
 MAX_ARCHIVE = 32 << 20
 MAX_FILES = 5000
@@ -74,7 +73,7 @@ def archives(pair: ReleasePair, cache: Path, *, index: str | None = None) -> tup
     missing = [(r, p) for r, p in zip(releases, paths, strict=True) if not _is_right(p, r.sha256)]
     if missing:
         cache.mkdir(parents=True, exist_ok=True)
-        index = index or pip_setting("index-url") or PUBLIC_INDEX
+        index = index or pip_setting("index-url") or _default_index()
         certificates = pip_setting("cert")
         verify = ssl.create_default_context(cafile=certificates) if certificates else True
         try:
@@ -185,6 +184,16 @@ def pip_setting(name: str) -> str | None:
         if setting == name and value.startswith(("'", '"')):
             found[scope] = str(ast.literal_eval(value))
     return next((found[scope] for scope in (":env:", "download", "global") if scope in found), None)
+
+
+def _default_index() -> str:
+    """The index that pip uses when nothing is configured, as pip has it. Raises UsageProblem."""
+    ask = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+    command = [sys.executable, "-P", "-c", ask]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode != 0:
+        raise UsageProblem("this Python has no pip that names a package index; set PIP_INDEX_URL to one")
+    return done.stdout.strip()
 
 
 def _page(client: httpx.Client, index: str, package: str) -> list[File]:
