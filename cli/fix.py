@@ -235,4 +235,9 @@ async def _under_signals(session: Session) -> Report:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, interrupted)
-    return await run(session)
+    try:
+        return await run(session)
+    finally:  # what is left is printing how it ended; a late Ctrl-C must not change that
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
