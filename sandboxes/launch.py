@@ -71,7 +71,7 @@ command -v bash >/dev/null 2>&1 && b=1 || b=0
 printf '\000\000\000\{len(HELLO) - 2:03o}\000\000\000\000{HELLO}' $b $e
 exec 3<&0
 cat <&3 >/dev/null &
-wait
+wait $!
 """
 
 TRAMPOLINE = """

@@ -62,6 +62,7 @@ class Calls:
         self.supervisors = {}  # type: dict[int, Supervisor]
         self.serving = {}  # type: dict[Supervisor, Call]
         self.idle = []  # type: list[Supervisor]
+        self.orphans = set()  # type: set[int]
         self.wake, wake_write = os.pipe()
         os.set_blocking(self.wake, False)
         os.set_blocking(wake_write, False)
@@ -266,36 +267,47 @@ class Calls:
             os.read(self.wake, 4096)
         except BlockingIOError:
             pass
+        ended = {}  # type: dict[int, int]
         while True:
             try:
                 pid, raw = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
             except ChildProcessError:
-                return
+                break
             if not pid:
-                return
+                break
             if os.WIFSTOPPED(raw):
                 # A command has stopped a supervisor, which could then not report.
                 send_signal({pid} & set(self.supervisors), signal.SIGCONT)
-                continue
+            else:
+                ended[pid] = raw
+        for pid in list(ended):
             supervisor = self.supervisors.pop(pid, None)
             if supervisor is not None:
-                self.on_supervisor_gone(supervisor)
-            for call in list(self.running.values()):
-                if call.supervisor.command == pid:
-                    self.finish(call, raw)
+                del ended[pid]
+                self.on_supervisor_gone(supervisor, ended)
+        for call in list(self.running.values()):
+            if call.supervisor.command in ended:
+                self.finish(call, ended[call.supervisor.command])
+        self.orphans -= set(ended)
 
-    def on_supervisor_gone(self, supervisor: Supervisor) -> None:
+    def on_supervisor_gone(self, supervisor: Supervisor, ended: "dict[int, int]") -> None:
         """A supervisor has ended: as it should, or killed by a command; then the command is the runner's child."""
         self.on_status(supervisor)
         call = self.serving.get(supervisor)
         if call is not None and not call.done:
-            try:
-                pid, raw = os.waitpid(supervisor.command or sys.maxsize, os.WNOHANG)
-            except (ChildProcessError, OverflowError):
-                pid, raw = -1, int(signal.SIGKILL)
-            if pid:
-                self.finish(call, raw)
+            fresh = (self.strays() | set(ended)) - self.orphans
+            if not supervisor.command:
+                # Killed before it could say which process is the command: the first of those it leaves.
+                supervisor.command = min(fresh, default=0)
+            self.orphans |= fresh
+            if supervisor.command not in fresh:
+                self.finish(call, int(signal.SIGKILL))
         self.lose(supervisor)
+
+    def strays(self) -> "set[int]":
+        """Living children of the runner that are no supervisors: orphans whose supervisor was killed."""
+        me = os.getpid()
+        return {pid for pid, parent in living().items() if parent == me and pid not in self.supervisors}
 
     def finish(self, call: Call, raw: int) -> None:
         if call.done:
@@ -345,8 +357,6 @@ class Calls:
         table = living()
         if call.supervisor.pid in table:
             return below(table, {call.supervisor.pid})
-        known = set(self.supervisors)
-        known.update(other.supervisor.command for other in self.running.values() if other is not call)
-        me = os.getpid()
-        strays = {pid for pid, parent in table.items() if parent == me and pid not in known}
+        commands = {other.supervisor.command for other in self.running.values() if other is not call}
+        strays = self.strays() - commands
         return strays | below(table, strays)
