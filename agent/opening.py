@@ -51,6 +51,7 @@ async def prepare(session: Session, *, finished: bool) -> Work:
     await _reap(session)
     session.gate = Gate(session.settings.autonomy, session.approver, session.record)
     suggested = repository_settings(session.repository.root)
+    session.image = session.settings.image or suggested.image or DEFAULT_IMAGE
     base = session.base = await _take_in(session)
     session.verification = _verification(session, suggested, base)
     resuming = any(isinstance(event, SandboxOpened) for event in session.journal.events)
@@ -155,9 +156,8 @@ def _verification(session: Session, suggested: RepositorySettings, base: Base) -
 def sandbox_spec(session: Session, run_id: str) -> SandboxSpec:
     """What kind of sandbox this session works in."""
     paths = session.base.text_paths() if session.base else []
-    image = session.settings.image or repository_settings(session.repository.root).image or DEFAULT_IMAGE
     keeper = str(session.store.root)
-    return SandboxSpec(run_id=run_id, image=image, keeper=keeper, env={"PYTHONPATH": import_path(paths)})
+    return SandboxSpec(run_id=run_id, image=session.image, keeper=keeper, env={"PYTHONPATH": import_path(paths)})
 
 
 def strategy_of(session: Session) -> str:

@@ -135,6 +135,7 @@ class Session:
     watch: Watcher
     make_model: Callable[[], Model]
     interrupt: Interrupt = field(default_factory=Interrupt)
+    image: str = ""
     base: Base | None = None
     sandbox: Sandbox | None = None
     gate: Gate | None = None

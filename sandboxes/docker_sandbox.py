@@ -15,8 +15,6 @@ from sandboxes.protocol import AGENT_GID, AGENT_UID, WORKSPACE, ExecResult, File
 from sandboxes.runner_client import path_bytes
 from sandboxes.tar_owner import with_owner
 
-UPLOAD_STEP = 1 << 18
-
 
 class Means(Protocol):
     """How commands run and files are reached inside: through the runner, or through the engine's exec."""

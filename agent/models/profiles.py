@@ -19,16 +19,13 @@ class Profile(NamedTuple):
     """One model's profile. `context_tokens` is None where only the service knows; so is `temperature`."""
 
     strategy: Literal["loop", "repair"]
-    native_tools: bool
     context_tokens: int | None = None
     temperature: float | None = None
     max_output_tokens: int | None = None
 
 
-_LOCAL = Profile(
-    "repair", native_tools=False, context_tokens=LOCAL_CONTEXT, temperature=0.0, max_output_tokens=3072
-)
-_OTHERS = Profile("loop", native_tools=True)
+_LOCAL = Profile("repair", context_tokens=LOCAL_CONTEXT, temperature=0.0, max_output_tokens=3072)
+_OTHERS = Profile("loop")
 
 
 def profile_for(model_name: str) -> Profile:

@@ -36,13 +36,12 @@ _CHUNK = 1 << 20
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """Where the work is: the branch's short name and its tip. `found` is the commit below it that holds the
-    user's uncommitted changes, when there were any. `notes` are sentences for the user.
+    user's uncommitted changes, when there were any.
     """
 
     branch: str
     commit: str
     found: str | None = None
-    notes: tuple[str, ...] = ()
 
 
 def deliver(
@@ -66,7 +65,7 @@ def deliver(
             branch = writer.branch(slugify(slug), commit)
     except GitFailed as error:
         raise UsageProblem(f"the branch could not be made in {repo.root}: {error}") from error
-    return Delivery(branch, commit, found, tuple(stored_raw(repo, changes)))
+    return Delivery(branch, commit, found)
 
 
 def delivered_before(repo: Repository, session: str) -> Delivery | None:

@@ -309,6 +309,16 @@ def test_an_unknown_image_is_told_with_the_way_out(project: Path, service: Start
     assert "docker pull" in done.report["detail"]
 
 
+def test_the_image_that_the_repository_names_is_used_and_never_fetched(tmp_path: Path, service: Start) -> None:
+    files = {"bridle.toml": 'image = "bridle-test/no-such-image:1"\n', "calc.py": BUGGY, "tests/test_calc.py": ""}
+    project = make_project(tmp_path / "named", files)
+    done = bridle(*fix(project, service([])))
+    assert (done.code, done.report["outcome"]) == (8, "sandbox_failed")
+    assert "docker pull" in done.report["detail"]
+    host = bridle(*fix(project, service([submit("a plan")]), "--image", "host", "-a", "plan"))
+    assert host.code == 0, host.err
+
+
 def test_an_engine_that_does_not_answer_is_told(project: Path, service: Start, tmp_path: Path) -> None:
     done = bridle(*fix(project, service([])), env={"DOCKER_HOST": f"unix://{tmp_path}/none.sock"})
     assert (done.code, done.report["outcome"]) == (8, "sandbox_failed")

@@ -69,8 +69,8 @@ def test_a_recording_that_is_not_there(tmp_path: Path) -> None:
 
 def test_profiles() -> None:
     local, other = profile_for("local"), profile_for("gpt-5-mini")
-    assert (local.strategy, local.native_tools, local.context_tokens) == ("repair", False, 8192)
-    assert (other.strategy, other.native_tools, other.temperature) == ("loop", True, None)
+    assert (local.strategy, local.context_tokens) == ("repair", 8192)
+    assert (other.strategy, other.temperature) == ("loop", None)
 
 
 def test_costs() -> None:

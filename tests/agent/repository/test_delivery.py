@@ -175,8 +175,9 @@ async def test_converted_files_that_nobody_changed_do_not_appear(make_lab: Calla
     assert names == [b"edited.bat", b"edited.enc", b"kept.enc"]
     assert lab.tree_of(done.commit)[b"kept.enc"] == (0o100755, b"qmbjo\n")
     assert lab.tree_of(done.commit)[b"edited.enc"][1] == b"changed\n"
-    assert any("edited.enc is subject to `filter rot`" in note for note in done.notes)
-    assert any("edited.bat has CRLF" in note for note in done.notes)
+    raw = stored_raw(lab.repo, changes)
+    assert any("edited.enc is subject to `filter rot`" in note for note in raw)
+    assert any("edited.bat has CRLF" in note for note in raw)
 
 
 @pytest.mark.parametrize("setting", ["worktree", "detached", "sha256", "no identity", "reftable"])
