@@ -106,7 +106,7 @@ class Sdk(Container):
         super().__init__(setup)
         import docker
 
-        self._client = docker.APIClient(version="auto")
+        self._client = docker.APIClient(**docker.utils.kwargs_from_env(), version="auto")
 
     def _run(self, command: list[str]) -> None:
         number = self._client.exec_create(self._id, command)["Id"]

@@ -14,6 +14,7 @@ from typing import Any
 
 import docker
 import docker.errors
+import docker.utils
 import pytest
 import pytest_asyncio
 
@@ -47,7 +48,7 @@ def busybox_file(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def client(engine: None) -> Iterator[Any]:
     """The Docker SDK's low-level client, to look at sandboxes from outside."""
-    sdk = docker.APIClient(version="auto", timeout=60)
+    sdk = docker.APIClient(**docker.utils.kwargs_from_env(), version="auto", timeout=60)
     yield sdk
     sdk.close()
 
