@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from agent.repository.base import Base
 from agent.repository.inside import HISTORY_BUNDLE, setup_commands
-from sandboxes.protocol import WORKSPACE, Backend, Sandbox, SandboxSpec
+from sandboxes.protocol import WORKSPACE, Backend, Sandbox, SandboxSpec, WorkspaceArchive
 
 DEFAULT_IMAGE = "host" if sys.platform == "linux" else "bridle-python"
 """Without a choice: the user's own toolchain where it can be mounted, else the one scripts/engine.sh builds."""
@@ -21,13 +22,7 @@ SETUP_SECONDS = 300.0
 
 async def open_workspace(backend: Backend, spec: SandboxSpec, archive: Path, target: str) -> Sandbox:
     """A new sandbox with `archive` unpacked below `target`. Raises SandboxUnavailable, SandboxError."""
-    sandbox = await backend.open(spec)
-    try:
-        await sandbox.upload(archive, target)
-    except BaseException:
-        await sandbox.close()
-        raise
-    return sandbox
+    return await backend.open(replace(spec, workspace=WorkspaceArchive(archive, target)))
 
 
 async def set_up_git(sandbox: Sandbox, base: Base, bundle: Path | None) -> str | None:

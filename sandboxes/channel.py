@@ -54,7 +54,8 @@ class Channel(asyncio.Protocol):
         self._parser = FrameParser()
         self._transport: asyncio.Transport | None = None
         self._pending: dict[int, Pending] = {}
-        self._last = 0
+        self.last = 0
+        """The number of the last request."""
         self._writable = asyncio.Event()
         self._writable.set()
         self._plain = False
@@ -131,7 +132,7 @@ class Channel(asyncio.Protocol):
             return
         pending = self._pending.get(message.id)
         if pending is None:
-            if not 0 < message.id <= self._last:
+            if not 0 < message.id <= self.last:
                 raise ProtocolError("a reply to no request")
             return  # to one that nobody waits for any more
         if isinstance(message, Live):
@@ -171,10 +172,10 @@ class Channel(asyncio.Protocol):
         """A fresh number, and the place where its reply will come. Raises SandboxLost."""
         if self.ended.done():
             raise self.lost()
-        self._last += 1
+        self.last += 1
         answer: asyncio.Future[Exit | Done | Problem] = asyncio.get_running_loop().create_future()
-        pending = Pending(self._last, path, limit, answer, on_output)
-        self._pending[self._last] = pending
+        pending = Pending(self.last, path, limit, answer, on_output)
+        self._pending[self.last] = pending
         return pending
 
     async def ask(self, pending: Pending, header: dict[str, Any], body: bytes, seconds: float) -> Exit | Done:

@@ -15,12 +15,12 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import docker.errors
 import docker.types
 
-from sandboxes import doctor, host_image, launch, reaper
+from sandboxes import checkpoints, doctor, host_image, launch, reaper
 from sandboxes.channel import Channel
 from sandboxes.docker_sandbox import DockerSandbox, Means
 from sandboxes.engine import ENGINE_ERRORS, Engine, explanation, in_thread
@@ -29,6 +29,7 @@ from sandboxes.ownership import this_owner
 from sandboxes.plain_exec import PlainClient
 from sandboxes.protocol import (
     Check,
+    Checkpoint,
     Reaped,
     Sandbox,
     SandboxSpec,
@@ -36,6 +37,9 @@ from sandboxes.protocol import (
 )
 from sandboxes.runner_client import RunnerClient
 from sandboxes.toolchain import find_toolchain
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 READY_SECONDS = 30.0
 
@@ -74,14 +78,38 @@ class DockerBackend:
         return "docker"
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
-        """A fresh sandbox with an empty workspace. Raises SandboxUnavailable."""
+        """See `Backend` in the protocol."""
+        sandbox = await self._open(spec)
+        if spec.workspace is not None:
+            try:
+                await sandbox.upload(spec.workspace.archive, spec.workspace.target)
+            except BaseException:
+                await sandbox.close()
+                raise
+        return sandbox
+
+    async def _open(self, spec: SandboxSpec) -> DockerSandbox:
         name = f"bridle-{re.sub(r'[^a-zA-Z0-9_.-]', '-', spec.run_id)[:40]}-{secrets.token_hex(4)}"
         try:
-            container, sock, early = await in_thread(self._start, spec, name)
-            return await self._greet(container, name, sock, early, spec)
+            container, sock, early, requests = await in_thread(self._start, spec, name)
+            return await self._greet(container, name, sock, early, spec, requests)
         except BaseException:
             await self._discard(name)
             raise
+
+    async def checkpoints(self, run_prefix: str) -> list[Checkpoint]:
+        """See `Backend` in the protocol."""
+        return await self._ask(checkpoints.listed, self._engine, run_prefix)
+
+    async def drop(self, checkpoint: Checkpoint) -> None:
+        """See `Backend` in the protocol."""
+        await self._ask(checkpoints.drop, self._engine, checkpoint)
+
+    async def _ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await in_thread(function, *args, **kwargs)
+        except ENGINE_ERRORS as e:
+            raise self._engine.unavailable(e) from e
 
     async def check(self) -> list[Check]:
         """What is there and what is missing, for `bridle doctor`. Never raises."""
@@ -92,13 +120,17 @@ class DockerBackend:
         wanted could not be saved: its container is then left, stopped, and the message says where."""
         return await in_thread(reaper.reap, self._engine, save_to, keeper)
 
-    def _start(self, spec: SandboxSpec, name: str) -> tuple[str, socket.socket, bytes]:
-        """Create and start the container, its streams taken over and the runner's text on its way."""
+    def _start(self, spec: SandboxSpec, name: str) -> tuple[str, socket.socket, bytes, int]:
+        """Create and start the container, its streams taken over and the runner's text on its way.
+
+        The last of what it returns is the number of the last request that the files know of.
+        """
         try:
+            requests = checkpoints.look_up(self._engine, spec.checkpoint) if spec.checkpoint else 0
             plan = self._plan(spec)
             shell = plan.image not in self._without_shell
             try:
-                return self._run(spec, plan, name, shell=shell)
+                return *self._run(spec, plan, name, shell=shell), requests
             except docker.errors.APIError as e:
                 if not shell or not _no_such_program(e):
                     raise
@@ -114,11 +146,13 @@ class DockerBackend:
             self._without_shell.add(plan.image)
         except ENGINE_ERRORS as e:
             raise self._engine.unavailable(e) from e
-        return started
+        return *started, requests
 
     def _plan(self, spec: SandboxSpec) -> Plan:
         if spec.image != "host":
-            return Plan(self._image_id(spec.image), ("python3",), needs_folders=True)
+            saved = spec.checkpoint
+            image = saved.id if saved else self._image_id(spec.image)
+            return Plan(image, ("python3",), needs_folders=saved is None)
         reason = host_image.why_impossible(self._engine)
         if reason:
             raise SandboxUnavailable(reason)
@@ -128,7 +162,8 @@ class DockerBackend:
         env = {"PATH": ":".join(tools.path)}
         if tools.virtual_env:
             env["VIRTUAL_ENV"] = str(tools.virtual_env)
-        return Plan(host_image.ensure_image(self._engine), tools.pythons, tuple(mounts), tuple(env.items()))
+        image = spec.checkpoint.id if spec.checkpoint else host_image.ensure_image(self._engine)
+        return Plan(image, tools.pythons, tuple(mounts), tuple(env.items()))
 
     def _image_id(self, image: str) -> str:
         """The id of an image the engine has. Raises SandboxUnavailable."""
@@ -175,7 +210,7 @@ class DockerBackend:
         return container, sock, early
 
     async def _greet(
-        self, container: str, name: str, sock: socket.socket, early: bytes, spec: SandboxSpec
+        self, container: str, name: str, sock: socket.socket, early: bytes, spec: SandboxSpec, requests: int
     ) -> DockerSandbox:
         channel = await Channel.over(sock, early, name)
         try:
@@ -189,13 +224,15 @@ class DockerBackend:
             said = channel.notes.splitlines()[-1:] or ["it said nothing"]
             raise SandboxUnavailable(f"The image {spec.image} does not start: {said[0][:300]}.")
         hello = channel.hello.result()
-        if not hello.empty:
+        if not hello.empty and spec.checkpoint is None:
             channel.close()
             raise SandboxUnavailable(
                 f"The image {spec.image} has files in /workspace, where the repository belongs; "
                 "name an image without."
             )
-        return DockerSandbox(self._engine, container, name, *self._means(hello, container, name, channel))
+        channel.last = requests
+        means = self._means(hello, container, name, channel)
+        return DockerSandbox(self._engine, container, name, *means, spec, self._open)
 
     def _means(
         self, hello: Ready | Plain, container: str, name: str, channel: Channel

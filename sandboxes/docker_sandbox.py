@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import posixpath
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import docker.errors
 
+from sandboxes import checkpoints
 from sandboxes.channel import Channel
 from sandboxes.engine import ENGINE_ERRORS, Engine, in_thread, lost_or_unavailable
-from sandboxes.protocol import AGENT_GID, AGENT_UID, WORKSPACE, ExecResult, FileError
+from sandboxes.ownership import this_owner
+from sandboxes.protocol import (
+    AGENT_GID,
+    AGENT_UID,
+    WORKSPACE,
+    Checkpoint,
+    ExecResult,
+    FileError,
+    Sandbox,
+    SandboxLost,
+    SandboxSpec,
+)
 from sandboxes.runner_client import path_bytes
 from sandboxes.tar_owner import with_owner
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Means(Protocol):
@@ -40,7 +57,15 @@ class DockerSandbox:
     """See `Sandbox` in the protocol."""
 
     def __init__(
-        self, engine: Engine, container: str, name: str, shell: str, channel: Channel, means: Means
+        self,
+        engine: Engine,
+        container: str,
+        name: str,
+        shell: str,
+        channel: Channel,
+        means: Means,
+        spec: SandboxSpec,
+        open_another: Callable[[SandboxSpec], Awaitable[DockerSandbox]],
     ) -> None:
         self._engine = engine
         self._container = container
@@ -48,6 +73,11 @@ class DockerSandbox:
         self._shell = shell
         self._channel = channel
         self._means = means
+        self._spec = spec
+        self._open_another = open_another
+        self._checkpoints = _last_number(spec)
+        self._closed = False
+        self._one_at_a_time = asyncio.Lock()
 
     @property
     def name(self) -> str:
@@ -126,12 +156,68 @@ class DockerSandbox:
         except ENGINE_ERRORS as e:
             raise lost_or_unavailable(self._engine, self._name, e) from e
 
-    async def close(self) -> None:
-        self._channel.close()
+    async def checkpoint(self, label: str = "") -> Checkpoint:
+        async with self._one_at_a_time:
+            return await self._save(label)
+
+    async def restore(self, checkpoint: Checkpoint) -> None:
+        async with self._one_at_a_time:
+            if self._closed:
+                raise SandboxLost(f"The sandbox {self._name} is gone: it was closed.")
+            new = await self._open_another(replace(self._spec, checkpoint=checkpoint, workspace=None))
+            old, from_checkpoint = self._container, self._spec.checkpoint
+            self._channel.close("it went back to a checkpoint")
+            self._container, self._name, self._shell = new._container, new._name, new._shell
+            self._channel, self._means, self._spec = new._channel, new._means, new._spec
+            await self._remove(old, from_checkpoint)
+
+    async def fork(self, run_id: str, checkpoint: Checkpoint | None = None) -> Sandbox:
+        async with self._one_at_a_time:
+            start = checkpoint or await self._save("fork")
         try:
-            await in_thread(self._engine.remove, self._container)
+            return await self._open_another(replace(self._spec, run_id=run_id, checkpoint=start, workspace=None))
+        finally:
+            if checkpoint is None:  # the engine keeps what the other one stands on
+                await self._ask_engine(checkpoints.drop, self._engine, start)
+
+    async def _save(self, label: str) -> Checkpoint:
+        self._checkpoints += 1
+        return await self._ask_engine(
+            checkpoints.save,
+            self._engine,
+            self._container,
+            run_id=self._spec.run_id,
+            keeper=self._spec.keeper,
+            owner=this_owner(),
+            number=self._checkpoints,
+            label=label,
+            requests=self._channel.last,
+        )
+
+    async def close(self) -> None:
+        self._closed = True
+        self._channel.close()
+        async with self._one_at_a_time:
+            self._channel.close()
+            await self._remove(self._container, self._spec.checkpoint)
+
+    async def _remove(self, container: str, checkpoint: Checkpoint | None) -> None:
+        """Remove a container, and what it began with if only the container still needed it."""
+        await self._ask_engine(self._engine.remove, container)
+        if checkpoint is not None:
+            await self._ask_engine(checkpoints.sweep, self._engine, checkpoint.run_id)
+
+    async def _ask_engine(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await in_thread(function, *args, **kwargs)
         except ENGINE_ERRORS as e:
             raise lost_or_unavailable(self._engine, self._name, e) from e
+
+
+def _last_number(spec: SandboxSpec) -> int:
+    """The number of the run's last checkpoint, as far as the spec tells."""
+    begun = spec.checkpoint
+    return begun.number if begun is not None and begun.run_id == spec.run_id else 0
 
 
 def open_archive(engine: Engine, container: str, path: str) -> tuple[Iterator[bytes], Callable[[], None]]:

@@ -17,6 +17,14 @@ from pathlib import Path
 
 RUN_LABEL = "bridle.run"
 KEEPER_LABEL = "bridle.keeper"
+CHECKPOINT_LABEL = "bridle.checkpoint"
+"""On images: the number of a checkpoint within its run. Such an image carries the run, keeper and owner, too."""
+NOTE_LABEL = "bridle.checkpoint.label"
+CREATED_LABEL = "bridle.checkpoint.created"
+BASE_LABEL = "bridle.checkpoint.base"
+REQUESTS_LABEL = "bridle.checkpoint.requests"
+CHECKPOINT_REPOSITORY = "bridle-checkpoint"
+"""Every checkpoint that is still wanted has a name in it; one without is left over, kept by what needs it."""
 PREFIX = "bridle.owner."
 
 

@@ -147,7 +147,6 @@ class PlainClient:
 
     def __init__(self, engine: Engine, container: str, name: str, channel: Channel) -> None:
         self._engine, self._container, self._name, self._channel = engine, container, name, channel
-        self._last = 0
         self._followers: set[asyncio.Task[None]] = set()
 
     async def exec(
@@ -171,8 +170,8 @@ class PlainClient:
         if variables:
             words = [b"env", *(k + b"=" + v for k, v in variables.items()), *words]
         timeout = checked_timeout(timeout)
-        self._last += 1
-        number = self._last
+        self._channel.last += 1
+        number = self._channel.last
         call = f"{number}-{secrets.token_hex(4)}"
         plan = [call.encode(), b"%d" % number, b"%d" % SPILL_BLOCKS, b"%d" % max_output, folder]
         command = shell_command(RUN, [*plan, b"1" if stdin else b"0", *words])

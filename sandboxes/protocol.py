@@ -117,10 +117,37 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkspaceArchive:
+    """A tar archive of the host's making, to be unpacked below `target` when a sandbox is opened."""
+
+    archive: Path
+    target: str = WORKSPACE
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A sandbox's whole file state at a moment: the workspace, installed packages, everything but mounts.
+
+    `id` is the backend's name for it; `number` counts a run's checkpoints from 1 and is never used twice;
+    `label` is the caller's own text; `created` is seconds since the epoch; `size` is the bytes that it adds to
+    what the sandbox was opened from, which is what keeping it costs.
+    """
+
+    id: str
+    run_id: str
+    number: int
+    label: str
+    created: float
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxSpec:
     """What to open. `image` is `host` (the host's toolchain, read-only) or a name the engine knows.
 
     `keeper` is the folder on the host whose owner saves the work of a sandbox that outlives its process.
+    `checkpoint` is the file state to begin with, instead of the image's own; it was made in a sandbox of the same
+    `image`. `workspace` is unpacked before the sandbox is handed out.
     """
 
     run_id: str
@@ -128,6 +155,8 @@ class SandboxSpec:
     keeper: str = ""
     limits: Limits = field(default_factory=Limits)
     env: Mapping[str, str] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
+    workspace: WorkspaceArchive | None = None
 
 
 class Sandbox(Protocol):
@@ -185,6 +214,30 @@ class Sandbox(Protocol):
         Works on a stopped sandbox too. Untrusted: the reader bounds and checks everything.
         """
 
+    async def checkpoint(self, label: str = "") -> Checkpoint:
+        """Save the whole file state, as it is at one moment between two steps of every process inside.
+
+        Processes stand still meanwhile and go on afterwards; they are not part of it, nor is what is mounted
+        (the host's toolchain, an image's volumes). Costs time and disk for what changed since the sandbox was
+        opened or restored. It outlives the sandbox and this process. Works on a stopped sandbox too. Raises
+        SandboxError when it cannot be saved; nothing of it is then left, and the sandbox is as before.
+        """
+
+    async def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to a file state that a sandbox of the same image saved; this same object goes on from it.
+
+        All processes are gone afterwards, also those that ran when the state was saved. Calls still under way
+        fail with SandboxLost. Limits, mounts, environment and network are as they were opened. Raises
+        SandboxError when there is no such checkpoint (any more) or the new state does not start: everything is
+        then as before. A sandbox that was lost is restored too; one that was closed is not.
+        """
+
+    async def fork(self, run_id: str, checkpoint: Checkpoint | None = None) -> Sandbox:
+        """Another sandbox like this one, from `checkpoint` or from the files as they are now.
+
+        No process is copied. The two share nothing from then on. Raises SandboxError as `restore` does.
+        """
+
     async def stop(self) -> None:
         """End every process; files stay readable through `download`. Calling it twice is harmless."""
 
@@ -219,7 +272,19 @@ class Backend(Protocol):
         """The backend's name on the command line."""
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
-        """A fresh sandbox with an empty workspace. Raises SandboxUnavailable."""
+        """A fresh sandbox, its workspace empty unless the spec fills it.
+
+        Raises SandboxUnavailable; SandboxError when the spec's checkpoint or archive cannot be had.
+        """
+
+    async def checkpoints(self, run_prefix: str) -> list[Checkpoint]:
+        """The checkpoints of all runs whose id begins so, oldest first, whoever made them. Raises SandboxError."""
+
+    async def drop(self, checkpoint: Checkpoint) -> None:
+        """Forget a checkpoint. Its disk space comes back once nothing that began with it needs it any more.
+
+        Dropping what is gone is harmless. Raises SandboxError.
+        """
 
     async def check(self) -> list[Check]:
         """What is there and what is missing, for `bridle doctor`. Never raises."""
