@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help demo test lint format types contracts bench setup engine model clean
+.PHONY: help demo test lint format types contracts bench setup engine model debian clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -39,7 +39,10 @@ types: $(STAMP)  ## mypy, strict
 contracts: $(STAMP)  ## which folder may import which
 	@$(BIN)/lint-imports
 
-test: lint types contracts engine model  ## everything that has to pass
+debian:  ## a small Debian for test images, made once; without it tests skip loudly
+	@scripts/debian_root.sh --install >/dev/null || true
+
+test: lint types contracts engine model debian  ## everything that has to pass
 	@$(BIN)/pytest
 
 bench: engine  ## speed against peers, in one run

@@ -128,6 +128,8 @@ def explanation(error: BaseException) -> str:
 def lost_or_unavailable(engine: Engine, name: str, error: BaseException) -> SandboxError:
     """The right error for a request about an open sandbox that failed."""
     if isinstance(error, docker.errors.APIError) and error.response is not None:
+        if "is paused" in explanation(error):
+            return SandboxLost(f"The sandbox {name} is gone: someone has paused it.")
         if error.response.status_code in (404, 409) or "is not running" in explanation(error):
             return SandboxLost(f"The sandbox {name} is gone.")
         return SandboxError(f"The engine could not serve sandbox {name}: {explanation(error)}.")

@@ -42,6 +42,8 @@ SETTLE_SECONDS = 1.0
 """How long it may go on coming: from then on it is a background process's."""
 KILL_TRIES = 5
 BEGIN_SECONDS = 5.0
+LOST_SECONDS = 2.0
+"""How long a container may take to end after its commands' streams have."""
 
 
 class Packets:
@@ -182,6 +184,7 @@ class PlainClient:
             try:
                 async with asyncio.timeout(timeout):
                     await self._until(run.ended, follower)
+                await self._unless_lost(run)
             except TimeoutError:
                 ending = "timeout"
                 await self._kill(call, run)
@@ -218,7 +221,10 @@ class PlainClient:
                 self._engine.start_exec, self._container, cmd=command, environment=env
             )
         except ENGINE_ERRORS as e:
-            raise lost_or_unavailable(self._engine, self._name, e) from e
+            error = lost_or_unavailable(self._engine, self._name, e)
+            if isinstance(error, SandboxLost):
+                self._channel.close("the engine runs no command in it any more")
+            raise error from e
         return Packets(sock, early)
 
     async def _until(self, event: asyncio.Event, follower: asyncio.Task[None]) -> None:
@@ -233,6 +239,13 @@ class PlainClient:
             raise self._channel.lost()
         if follower.done() and not follower.cancelled() and (error := follower.exception()) is not None:
             raise error
+
+    async def _unless_lost(self, run: Run) -> None:
+        """Raise SandboxLost if a stream that ended without a word ended with the whole container."""
+        if not run.word("exit") and not run.word("cwd"):
+            await asyncio.wait({self._channel.ended}, timeout=LOST_SECONDS)
+            if self._channel.ended.done():
+                raise self._channel.lost()
 
     async def _settle(self, run: Run) -> None:
         """Wait until all output has come: the stream has ended, or nothing came for a moment."""
@@ -299,6 +312,7 @@ class PlainClient:
         run = Run(limit, None)
         follower = await self._begin(run, *command, stdin)
         await self._until(run.closed, follower)
+        await self._unless_lost(run)
         code = run.word("exit") or ["1"]
         number = int(code[0]) if code[0].isdigit() else 1
         return number, run.control if number else run.output.ends()[0]

@@ -295,7 +295,8 @@ class Calls:
         self.on_status(supervisor)
         call = self.serving.get(supervisor)
         if call is not None and not call.done:
-            fresh = (self.strays() | set(ended)) - self.orphans
+            # Also one that has ended since `ended` was taken: its own news is still to come.
+            fresh = (self.strays(zombies=True) | set(ended)) - self.orphans
             if not supervisor.command:
                 # Killed before it could say which process is the command: the first of those it leaves.
                 supervisor.command = min(fresh, default=0)
@@ -304,10 +305,10 @@ class Calls:
                 self.finish(call, int(signal.SIGKILL))
         self.lose(supervisor)
 
-    def strays(self) -> "set[int]":
+    def strays(self, zombies: bool = False) -> "set[int]":
         """Living children of the runner that are no supervisors: orphans whose supervisor was killed."""
         me = os.getpid()
-        return {pid for pid, parent in living().items() if parent == me and pid not in self.supervisors}
+        return {pid for pid, parent in living(zombies).items() if parent == me and pid not in self.supervisors}
 
     def finish(self, call: Call, raw: int) -> None:
         if call.done:

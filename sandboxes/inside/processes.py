@@ -62,8 +62,8 @@ class OutOfMemory:
             return 0
 
 
-def living() -> "dict[int, int]":
-    """Every living process inside and its parent. Zombies are dead, unless threads of theirs live on."""
+def living(zombies: bool = False) -> "dict[int, int]":
+    """Every living process inside and its parent. Zombies are dead, unless wanted or threads of theirs live on."""
     table = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -77,7 +77,7 @@ def living() -> "dict[int, int]":
                 continue
             finally:
                 os.close(fd)
-            if len(fields) > 17 and (fields[0] not in (b"Z", b"X") or int(fields[17]) > 1):
+            if len(fields) > 17 and (zombies or fields[0] not in (b"Z", b"X") or int(fields[17]) > 1):
                 table[int(name)] = int(fields[1])
     return table
 

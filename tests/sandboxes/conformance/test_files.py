@@ -11,7 +11,7 @@ import pytest
 
 from sandboxes.protocol import FileError, Sandbox
 
-pytestmark = [pytest.mark.docker, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def run(box: Sandbox, script: str) -> str:

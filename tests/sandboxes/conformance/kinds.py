@@ -1,0 +1,84 @@
+"""What the suite runs over: every backend with every kind of image it opens. A new backend adds to KINDS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import docker
+
+from sandboxes.docker_backend import DockerBackend
+from sandboxes.protocol import Backend, Sandbox
+
+
+class Outside(Protocol):
+    """What someone else on the host can do to a sandbox."""
+
+    def kill(self, box: Sandbox) -> None:
+        """Kill everything in it."""
+
+    def pause(self, box: Sandbox) -> None:
+        """Let nothing in it run any more."""
+
+    def resume(self, box: Sandbox) -> None:
+        """Undo pause()."""
+
+    def remove(self, box: Sandbox) -> None:
+        """Remove it and all it holds."""
+
+    def first_process(self, box: Sandbox) -> int:
+        """The process id on the host of its first process."""
+
+    def close(self) -> None:
+        """Give up what this holds."""
+
+
+class OnTheEngine:
+    """The owner of a Docker engine. See `Outside`."""
+
+    def __init__(self) -> None:
+        self._client: Any = docker.APIClient(**docker.utils.kwargs_from_env(), version="auto", timeout=60)
+
+    def kill(self, box: Sandbox) -> None:
+        self._client.kill(box.name)
+
+    def pause(self, box: Sandbox) -> None:
+        self._client.pause(box.name)
+
+    def resume(self, box: Sandbox) -> None:
+        self._client.unpause(box.name)
+
+    def remove(self, box: Sandbox) -> None:
+        self._client.remove_container(box.name, force=True)
+
+    def first_process(self, box: Sandbox) -> int:
+        return int(self._client.inspect_container(box.name)["State"]["Pid"])
+
+    def close(self) -> None:
+        self._client.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One way to have a sandbox. `image` is `host` or the fixture that makes one.
+
+    `needs` are fixtures that skip loudly where the backend cannot run, and `mark` (of pytest) says that they may.
+    `runner`: is there a resident runner in it (the image has Python)?
+    """
+
+    name: str
+    make_backend: Callable[[], Backend]
+    image: str
+    outside: Callable[[], Outside]
+    needs: tuple[str, ...] = ()
+    mark: str = "docker"
+    runner: bool = True
+
+
+KINDS = [
+    Kind("docker-host", DockerBackend, "host", OnTheEngine, ("engine",)),
+    Kind("docker-debian", DockerBackend, "debian_image", OnTheEngine, ("engine",)),
+    Kind("docker-no-python", DockerBackend, "no_python_image", OnTheEngine, ("engine",), runner=False),
+    Kind("docker-busybox", DockerBackend, "busybox_image", OnTheEngine, ("engine",), runner=False),
+]
