@@ -55,6 +55,20 @@ class Plan:
     needs_folders: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A container that runs: what of its image it was started with, its streams.
+
+    `requests` is the number of the last request that its files know of.
+    """
+
+    container: str
+    contents: launch.Contents
+    sock: socket.socket
+    early: bytes
+    requests: int
+
+
 class DockerBackend:
     """Makes sandboxes on the engine that DOCKER_HOST or the current Docker context names.
 
@@ -70,7 +84,7 @@ class DockerBackend:
         self._host_paths = tuple(host_paths)
         self._pull = pull
         self._engine = Engine(self._environ)
-        self._without_shell: set[str] = set()
+        self._contents: dict[str, launch.Contents] = {}
         self._cpus = 0
 
     @property
@@ -91,11 +105,20 @@ class DockerBackend:
     async def _open(self, spec: SandboxSpec) -> DockerSandbox:
         name = f"bridle-{re.sub(r'[^a-zA-Z0-9_.-]', '-', spec.run_id)[:40]}-{secrets.token_hex(4)}"
         try:
-            container, sock, early, requests = await in_thread(self._start, spec, name)
-            return await self._greet(container, name, sock, early, spec, requests)
+            started = await in_thread(self._start, spec, name)
+            hello, channel = await self._greet(started, name, spec)
+            if isinstance(hello, Plain) and started.contents != "shell":
+                # Nothing in it could give up what it was started with: once more, without.
+                channel.close()
+                self._contents[spec.image] = "the agent's Python" if hello.python else "shell"
+                await in_thread(self._engine.remove, name)
+                started = await in_thread(self._start, spec, name)
+                hello, channel = await self._greet(started, name, spec)
         except BaseException:
             await self._discard(name)
             raise
+        means = self._means(hello, started.container, name, channel)
+        return DockerSandbox(self._engine, started.container, name, *means, spec, self._open)
 
     async def checkpoints(self, run_prefix: str) -> list[Checkpoint]:
         """See `Backend` in the protocol."""
@@ -120,33 +143,30 @@ class DockerBackend:
         wanted could not be saved: its container is then left, stopped, and the message says where."""
         return await in_thread(reaper.reap, self._engine, save_to, keeper)
 
-    def _start(self, spec: SandboxSpec, name: str) -> tuple[str, socket.socket, bytes, int]:
-        """Create and start the container, its streams taken over and the runner's text on its way.
-
-        The last of what it returns is the number of the last request that the files know of.
-        """
+    def _start(self, spec: SandboxSpec, name: str) -> Started:
+        """Create and start the container, its streams taken over and the runner's text on its way."""
         try:
             requests = checkpoints.look_up(self._engine, spec.checkpoint) if spec.checkpoint else 0
             plan = self._plan(spec)
-            shell = plan.image not in self._without_shell
+            contents = self._contents.get(spec.image, "Python and shell")
             try:
-                return *self._run(spec, plan, name, shell=shell), requests
+                return self._run(spec, plan, name, contents, requests)
             except docker.errors.APIError as e:
-                if not shell or not _no_such_program(e):
+                if contents == "Python" or not _no_such_program(e):
                     raise
             self._engine.remove(name)
             try:
-                started = self._run(spec, plan, name, shell=False)
+                started = self._run(spec, plan, name, "Python", requests)
             except docker.errors.APIError as e:
                 if not _no_such_program(e):
                     raise
                 raise SandboxUnavailable(
                     f"The image {spec.image} has neither a shell nor Python; name another one with --image."
                 ) from e
-            self._without_shell.add(plan.image)
+            self._contents[spec.image] = "Python"
         except ENGINE_ERRORS as e:
             raise self._engine.unavailable(e) from e
-        return *started, requests
+        return started
 
     def _plan(self, spec: SandboxSpec) -> Plan:
         if spec.image != "host":
@@ -184,15 +204,21 @@ class DockerBackend:
         except docker.errors.APIError as e:
             raise SandboxUnavailable(f"The image {image} could not be pulled: {explanation(e)}.") from e
 
-    def _run(self, spec: SandboxSpec, plan: Plan, name: str, *, shell: bool) -> tuple[str, socket.socket, bytes]:
+    def _run(self, spec: SandboxSpec, plan: Plan, name: str, contents: launch.Contents, requests: int) -> Started:
         client = self._engine.client()
         self._cpus = self._cpus or int(client.info()["NCPU"])
         settings = launch.container_settings(
-            client, spec, this_owner(), engine_cpus=self._cpus, mounts=plan.mounts, env=dict(plan.env)
+            client,
+            spec,
+            this_owner(),
+            contents=contents,
+            engine_cpus=self._cpus,
+            mounts=plan.mounts,
+            env=dict(plan.env),
         )
         container = str(
             client.create_container(
-                plan.image, name=name, entrypoint=launch.entrypoint(plan.pythons, shell=shell), **settings
+                plan.image, name=name, entrypoint=launch.entrypoint(contents, plan.pythons), **settings
             )["Id"]
         )
         if plan.needs_folders:
@@ -207,12 +233,10 @@ class DockerBackend:
         except BaseException:
             sock.close()
             raise
-        return container, sock, early
+        return Started(container, contents, sock, early, requests)
 
-    async def _greet(
-        self, container: str, name: str, sock: socket.socket, early: bytes, spec: SandboxSpec, requests: int
-    ) -> DockerSandbox:
-        channel = await Channel.over(sock, early, name)
+    async def _greet(self, started: Started, name: str, spec: SandboxSpec) -> tuple[Ready | Plain, Channel]:
+        channel = await Channel.over(started.sock, started.early, name)
         try:
             either: set[asyncio.Future[Any]] = {channel.hello, channel.ended}
             await asyncio.wait(either, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -230,9 +254,8 @@ class DockerBackend:
                 f"The image {spec.image} has files in /workspace, where the repository belongs; "
                 "name an image without."
             )
-        channel.last = requests
-        means = self._means(hello, container, name, channel)
-        return DockerSandbox(self._engine, container, name, *means, spec, self._open)
+        channel.last = started.requests
+        return hello, channel
 
     def _means(
         self, hello: Ready | Plain, container: str, name: str, channel: Channel

@@ -40,20 +40,23 @@ class Message(BaseModel):
 
 
 class Ready(Message):
-    """The runner is up: its Python's version, whether there is a bash, whether the workspace is empty."""
+    """The runner is up: its Python's version, whether there is a bash, whether the workspace is empty, whether it
+    is another user than the commands."""
 
     type: Literal["ready"]
     python: Annotated[list[Count], Field(min_length=2, max_length=2)]
     bash: Flag
     empty: Flag
+    apart: Flag = 0
 
 
 class Plain(Message):
-    """There is no Python inside; commands go through the engine's exec."""
+    """No Python was started; commands go through the engine's exec. `python`: there is one, but the agent's."""
 
     type: Literal["plain"]
     bash: Flag
     empty: Flag
+    python: Flag = 0
 
 
 class Live(Message):

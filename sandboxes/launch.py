@@ -5,9 +5,11 @@ limited memory, processor, processes and files, nothing of the host writable, an
 environment.
 
 The first process is the runner itself, not an init: the kernel protects a container's first process from its
-neighbours' signals, which it would not do for a child of an init, and an init of the same user would leave the
-channel's descriptors open to everyone in its /proc. The runner reaps orphans as an init would. Without Python the
-first process is a shell that waits for the end of the stream, and reaps too.
+neighbours' signals, which it would not do for a child of an init. The runner reaps orphans as an init would. It
+starts as root, with the four capabilities it needs to become a user of its own and to start commands as the
+agent's (`inside/identity`). A Python that commands could change is not trusted with that: it stays their user.
+Without Python the first process is a shell that waits for the end of the stream, and reaps too: root, so that
+commands cannot end it, but without any capability.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import json
 import tarfile
 from collections.abc import Sequence
 from importlib import import_module, resources
-from typing import Any
+from typing import Any, Literal
 
 import docker.types
 
@@ -50,7 +52,7 @@ try:
     good=sys.version_info>=(3,6)
 except ImportError:
     good=False
-if not good: os.execvp("sh",["sh","-c",sys.argv[1]])
+if not good: os.execv("/bin/sh",["sh","-c",sys.argv[1]])
 def take(n):
     b=b""
     while len(b)<n:
@@ -64,22 +66,36 @@ for name,text in json.loads(take(int(take(8))).decode()):
 module.main()
 """
 
-HELLO = '{"type":"plain","id":0,"bash":%d,"empty":%d}'
+HELLO = '{"type":"plain","id":0,"bash":%d,"empty":%d,"python":%d}'
 PLAIN = rf"""
 command -v bash >/dev/null 2>&1 && b=1 || b=0
 [ -d {WORKSPACE} ] && [ -z "$(ls -A {WORKSPACE})" ] && e=1 || e=0
-printf '\000\000\000\{len(HELLO) - 2:03o}\000\000\000\000{HELLO}' $b $e
+printf '\000\000\000\{len(HELLO) - 3:03o}\000\000\000\000{HELLO}' $b $e ${{other:-0}}
 exec 3<&0
 cat <&3 >/dev/null &
 wait $!
 """
 
+# Before it has given up its rights the runner must not be a program that commands could have put there, in an
+# image that was saved after they ran. The host's own programs come as absolute names, and are mounted read-only.
 TRAMPOLINE = """
-boot=$1; plain=$2; shift 2
+boot=$1; plain=$2; apart=$3; shift 3
+IFS=:; other=0
 for p; do
-    if command -v "$p" >/dev/null 2>&1; then exec "$p" -I -S -c "$boot" "$plain"; fi
+    case $p in /*) folders=${p%/*} ;; *) folders=$PATH ;; esac
+    for d in $folders; do
+        f=$d/${p##*/}
+        [ -x "$f" ] && [ ! -d "$f" ] || continue
+        case $apart$p in
+            apart/*) ;;
+            apart*) [ -O "$d" ] && [ -O "$d/.." ] && [ -O "$f" ] || { other=1; continue; } ;;
+        esac
+        exec "$f" -I -S -c "$boot" "$plain" $apart
+    done
 done
-exec sh -c "$plain"
+unset IFS
+export other
+exec /bin/sh -c "$plain"
 """
 
 
@@ -94,11 +110,24 @@ def runner_payload() -> bytes:
     return b"%08d" % len(data) + data
 
 
-def entrypoint(pythons: Sequence[str], *, shell: bool) -> list[str]:
-    """The container's first command. Without `shell`, for images that have a Python but no shell."""
-    if shell:
-        return ["sh", "-c", TRAMPOLINE, "bridle", BOOT, PLAIN, *pythons]
-    return ["python3", "-I", "-S", "-c", BOOT, "exit 1"]
+Contents = Literal["Python and shell", "Python", "the agent's Python", "shell"]
+"""What of an image a sandbox is started with; "the agent's" is one that commands could change."""
+CAPABILITIES = ("SETUID", "SETGID", "SETPCAP", "KILL")
+
+
+def entrypoint(contents: Contents, pythons: Sequence[str]) -> list[str]:
+    """The container's first command."""
+    if contents == "Python":
+        return ["python3", "-I", "-S", "-c", BOOT, "exit 1", "apart"]
+    apart = "apart" if contents == "Python and shell" else ""
+    return ["/bin/sh", "-c", TRAMPOLINE, "bridle", BOOT, PLAIN, apart, *(pythons if contents != "shell" else ())]
+
+
+def first_user(contents: Contents) -> tuple[str, tuple[str, ...]]:
+    """The user of that command, and its capabilities."""
+    if contents == "the agent's Python":
+        return f"{AGENT_UID}:{AGENT_GID}", ()
+    return "0:0", () if contents == "shell" else CAPABILITIES
 
 
 def container_settings(
@@ -106,13 +135,15 @@ def container_settings(
     spec: SandboxSpec,
     owner: Owner,
     *,
+    contents: Contents,
     engine_cpus: int,
     mounts: Sequence[docker.types.Mount] = (),
     env: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments of create_container() that all sandboxes share."""
+    user, capabilities = first_user(contents)
     return {
-        "user": f"{AGENT_UID}:{AGENT_GID}",
+        "user": user,
         "working_dir": "/",
         "stdin_open": True,
         "environment": {**ENVIRONMENT, **(env or {}), **spec.env},
@@ -120,11 +151,17 @@ def container_settings(
         "healthcheck": {"test": ["NONE"]},
         "hostname": "sandbox",
         "use_config_proxy": False,
-        "host_config": host_config(client, spec.limits, engine_cpus, mounts),
+        "host_config": host_config(client, spec.limits, engine_cpus, mounts, capabilities),
     }
 
 
-def host_config(client: Any, limits: Limits, engine_cpus: int, mounts: Sequence[docker.types.Mount]) -> Any:
+def host_config(
+    client: Any,
+    limits: Limits,
+    engine_cpus: int,
+    mounts: Sequence[docker.types.Mount],
+    capabilities: Sequence[str],
+) -> Any:
     """The limits, and everything closed that need not be open."""
     ulimits = [docker.types.Ulimit(name="core", soft=0, hard=0)]
     for name, value in (("nofile", limits.open_files), ("fsize", limits.file_bytes)):
@@ -142,6 +179,7 @@ def host_config(client: Any, limits: Limits, engine_cpus: int, mounts: Sequence[
     return client.create_host_config(
         network_mode="none",
         cap_drop=["ALL"],
+        cap_add=list(capabilities),
         security_opt=["no-new-privileges"],
         pids_limit=limits.pids,
         ulimits=ulimits,

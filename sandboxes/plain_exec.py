@@ -22,7 +22,7 @@ from sandboxes.engine import ENGINE_ERRORS, Engine, in_thread, lost_or_unavailab
 from sandboxes.frames import ProtocolError
 from sandboxes.inside.output import HeadTail
 from sandboxes.plain_scripts import KILL, READ, RUN, WRITE, file_error, shell_command
-from sandboxes.protocol import SPILL_DIR, Ending, ExecResult, FileError, Output, SandboxLost
+from sandboxes.protocol import AGENT_GID, AGENT_UID, SPILL_DIR, Ending, ExecResult, FileError, Output, SandboxLost
 from sandboxes.runner_client import (
     UnusableArgument,
     argument_bytes,
@@ -218,7 +218,11 @@ class PlainClient:
             raise self._channel.lost()
         try:
             _, sock, early = await in_thread(
-                self._engine.start_exec, self._container, cmd=command, environment=env
+                self._engine.start_exec,
+                self._container,
+                cmd=command,
+                environment=env,
+                user=f"{AGENT_UID}:{AGENT_GID}",
             )
         except ENGINE_ERRORS as e:
             error = lost_or_unavailable(self._engine, self._name, e)

@@ -1,11 +1,14 @@
 """Reading and writing files inside a sandbox.
 
-Threat model: it happens as the commands' own user, so that nothing is reachable that they could not reach.
+Threat model: it happens with the rights of the commands' own user (see `identity`), so that nothing is reachable
+that they could not reach.
 """
 
 import errno
 import os
 import stat
+
+from sandboxes.inside.identity import may
 
 PROBLEMS = {
     errno.ENOENT: "not_found",
@@ -70,7 +73,7 @@ def write_file(path: bytes, data: memoryview, expect: "bytes | None", create_onl
             raise Refused("is_directory", "is a directory")
         if not stat.S_ISREG(info.st_mode):
             raise Refused("not_a_file", "is not a regular file")
-        if not os.access(target, os.W_OK):
+        if not may(target, os.W_OK):
             raise Refused("permission", "permission denied")
         mode = stat.S_IMODE(info.st_mode)
     name = ".bridle-{}.tmp".format(os.urandom(6).hex())

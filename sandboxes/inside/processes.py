@@ -1,7 +1,8 @@
 """Processes inside a sandbox: hiding the runner, starting commands under a supervisor, finding and killing trees.
 
-Threat model: commands run as the same user as the runner. They must not be able to trace it, read its memory or
-reach its descriptors; they may well kill or stop supervisors.
+Threat model: commands are hostile. They must not be able to trace the runner, read its memory or reach its
+descriptors; they may kill or stop supervisors, at any time where all are one user, else in the instant in which
+one starts a command (see `identity`).
 """
 
 import ctypes
@@ -9,6 +10,8 @@ import errno
 import os
 import signal
 import time
+
+from sandboxes.inside.identity import become_agent, become_supervisor, lend, separate, take_back
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,15 +23,18 @@ DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def harden() -> int:
+def harden(apart: bool) -> int:
     """Hide the runner's memory and descriptors from commands, and its source text from `ps`.
 
+    With `apart`, become another user than theirs, if that can be; OSError if commands would run as root then.
     Returns a descriptor for the runner's own score (see `write_score`), which cannot be opened afterwards, or -1.
     """
     try:
         own_score = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
     except OSError:
         own_score = -1
+    if apart:
+        separate()
     title = b"bridle-runner"
     with open("/proc/self/stat", "rb") as f:
         fields = f.read().rpartition(b")")[2].split()
@@ -214,6 +220,7 @@ def supervise(request: int, stdin: int, output: int, status: int) -> None:
         kept = fd
     os.closerange(kept + 1, 1 << 16)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    become_supervisor()
     while True:
         os.write(status, b"idle 0\n")
         data = b""
@@ -243,7 +250,11 @@ def start_command(
     try:
         os.chdir(cwd)
         step = b"exec"
-        child = spawn(argv, env, *fds)
+        lend()
+        try:
+            child = spawn(argv, env, *fds)
+        finally:
+            take_back()
     except OSError as e:
         if step == b"exec" and e.errno in (errno.EAGAIN, errno.ENOMEM):
             step = b"fork"
@@ -263,7 +274,9 @@ def spawn(argv: "list[bytes]", env: "dict[bytes, bytes]", stdin: int, output: in
             if hasattr(os, "posix_spawn"):
                 # Unlike fork, this copies nothing: it takes a third of the time.
                 actions = [(os.POSIX_SPAWN_DUP2, fd, to) for fd, to in ((stdin, 0), (output, 1), (output, 2))]
-                return os.posix_spawn(candidate, argv, env, file_actions=actions, setsid=True, setsigmask=[])
+                return os.posix_spawn(
+                    candidate, argv, env, file_actions=actions, resetids=True, setsid=True, setsigmask=[]
+                )
             return fork_and_exec(candidate, argv, env, stdin, output)
         except NotImplementedError:  # a C library without sessions for posix_spawn
             return fork_and_exec(candidate, argv, env, stdin, output)
@@ -281,6 +294,7 @@ def fork_and_exec(program: bytes, argv: "list[bytes]", env: "dict[bytes, bytes]"
         child = os.fork()
         if child == 0:
             try:
+                become_agent()
                 os.setsid()
                 for fd, to in ((stdin, 0), (output, 1), (output, 2)):
                     os.dup2(fd, to)

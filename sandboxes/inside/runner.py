@@ -3,8 +3,8 @@
 It is the container's first process: the kernel then lets no process inside kill or stop it, it reaps orphans as
 an init would, and when it ends everything inside ends with it.
 
-Threat model: commands are hostile and run as the same user. They inherit none of the runner's descriptors and can
-neither trace it nor read its memory. What the host sends is trusted.
+Threat model: commands are hostile. They run as another user where that is possible (see `identity`), inherit none
+of the runner's descriptors and can neither trace it nor read its memory. What the host sends is trusted.
 """
 
 import os
@@ -12,6 +12,7 @@ import sys
 
 from sandboxes.inside.calls import Calls
 from sandboxes.inside.files import PROBLEMS, Refused, read_file, write_file
+from sandboxes.inside.identity import is_apart, may
 from sandboxes.inside.processes import DEFAULT_PATH, harden, search_path
 from sandboxes.inside.stream import Stream
 
@@ -32,8 +33,8 @@ class Runner:
         self.last = 0
 
     def serve(self) -> None:
-        about = {"python": list(sys.version_info[:2]), "bash": int(has_bash()), "empty": int(is_empty())}
-        self.stream.reply("ready", 0, b"", **about)
+        about = {"bash": int(has_bash()), "empty": int(is_empty()), "apart": int(is_apart())}
+        self.stream.reply("ready", 0, b"", python=list(sys.version_info[:2]), **about)
         try:
             self.calls.prepare(False)
         except OSError:
@@ -98,7 +99,7 @@ class Runner:
 
 def has_bash() -> bool:
     path = os.environb.get(b"PATH", DEFAULT_PATH)
-    return any(os.access(candidate, os.X_OK) for candidate in search_path(b"bash", path))
+    return any(may(candidate, os.X_OK) for candidate in search_path(b"bash", path))
 
 
 def is_empty() -> bool:
@@ -106,4 +107,8 @@ def is_empty() -> bool:
 
 
 def main() -> None:
-    Runner(harden()).serve()
+    try:
+        own_score = harden("apart" in sys.argv[2:])
+    except OSError as e:
+        sys.exit("its runner cannot become another user than root ({})".format(e.strerror))
+    Runner(own_score).serve()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -120,6 +121,18 @@ def readable(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def test_a_command_that_can_kill_its_supervisor_still_ends_in_time(runner: Pipes) -> None:
+    """Here both are one user, as in a namespace that has only one."""
+    assert runner.answer()[0]["apart"] == 0
+    end, text = runner.exec(
+        "sh", "-c", "kill -9 $PPID; (setsid sleep 111.5 &); echo on; exec sleep 112.5", timeout=1.5
+    )
+    assert (end["ending"], text) == ("timeout", b"on\n")
+    assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if re.search(rb"11[12]\.5", readable(p))]
+    end, text = runner.exec("sh", "-c", "kill -9 $PPID; echo out; sleep 0.2; exit 5")
+    assert (end["code"], text) == (5, b"out\n")
 
 
 def test_the_same_request_is_never_done_twice(runner: Pipes, tmp_path: Path) -> None:

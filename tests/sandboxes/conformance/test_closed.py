@@ -18,10 +18,12 @@ async def text(box: Sandbox, script: str) -> str:
 
 
 async def test_an_ordinary_user_without_capabilities(box: Sandbox) -> None:
-    assert (await text(box, "id -u; id -g")).split() == ["1000", "1000"]
+    assert (await text(box, "id -u; id -g; id -G")).split() == ["1000", "1000", "1000"]
     status = await text(box, "cat /proc/self/status")
     facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert {facts[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}
+    assert (facts["Uid"], facts["Gid"]) == ("\t".join(["1000"] * 4), "\t".join(["1000"] * 4))
+    assert facts["Groups"].strip() in ("", "1000")
     assert facts["NoNewPrivs"] == "1"
     assert facts["Seccomp"] == "2"
 
