@@ -1,4 +1,4 @@
-"""The beginning of a session: reap, take in, open the sandbox, make the model, begin the conversation."""
+"""The beginning of a session: tidy up, take in, open the sandbox, make the model, begin the conversation."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from agent.autonomy.levels import ALLOWED, Level
 from agent.checks import PROBE, find_check, import_path, needs_pytest
 from agent.context.conversation import TURN, Conversation
 from agent.context.prompts import render
+from agent.housekeeping import sweep_files
 from agent.journal import CallFinished, ModelRequested, SandboxOpened, SessionResumed, UserMessage
 from agent.models.prices import parse_prices
 from agent.models.profiles import profile_for
@@ -48,7 +49,7 @@ async def prepare(session: Session, *, finished: bool) -> Work:
 
     Raises SandboxError, ModelError, UsageProblem, OSError.
     """
-    await _reap(session)
+    await _tidy(session)
     session.gate = Gate(session.settings.autonomy, session.approver, session.record)
     suggested = repository_settings(session.repository.root)
     session.image = session.settings.image or suggested.image or DEFAULT_IMAGE
@@ -68,18 +69,22 @@ async def prepare(session: Session, *, finished: bool) -> Work:
     return work
 
 
-async def _reap(session: Session) -> None:
+async def _tidy(session: Session) -> None:
     """Remove what dead owners left; the work of their sessions is saved into the sessions' folders."""
+    store = session.store
+    for problem in (await asyncio.to_thread(sweep_files, store)).problems:
+        session.watch.note(problem)
     try:
-        gone = await session.backend.reap(session.store.save_to, keeper=str(session.store.root))
+        gone = await session.backend.reap(store.save_to, keeper=str(store.root), wanted=store.wants)
     except SandboxUnavailable:
         raise
     except SandboxError as error:  # somebody else's leftovers must not keep this session from starting
         session.watch.note(str(error))
         return
     for each in gone:
-        kept = "; its work is kept" if each.saved else ""
-        session.watch.note(f"removed sandbox {each.name}, whose owner is dead{kept}")
+        if each.kind == "sandbox":
+            kept = "; its work is kept" if each.saved else ""
+            session.watch.note(f"removed sandbox {each.name}, whose owner is dead{kept}")
 
 
 def _only_repaired(session: Session, finished: bool) -> bool:

@@ -35,6 +35,7 @@ from agent.outcomes import UsageProblem
 LOCK_TRIES = 10
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
 _RUN_ID = re.compile(r"(" + _ID.pattern + r")\.w[0-9]{1,4}")
+_ANY_RUN = re.compile(r"(" + _ID.pattern + r")\.[a-z0-9.-]{1,40}")
 
 
 def state_dir() -> Path:
@@ -159,6 +160,29 @@ class Store:
             return None
         opened = [event.run_id for event in events if isinstance(event, SandboxOpened)]
         return folder.workspace if opened and opened[-1] == run_id else None
+
+    def session_of(self, run_id: str) -> str | None:
+        """The session that a run id is of, if it is one of ours."""
+        match = _ANY_RUN.fullmatch(run_id)
+        return match[1] if match and (self.sessions / match[1]).is_dir() else None
+
+    def wants(self, run_id: str) -> bool:
+        """Whether checkpoints of this run are still of use: its session is being worked on, or can go on.
+
+        A journal that cannot be read leaves that unsure, and then they are.
+        """
+        session = self.session_of(run_id)
+        if session is None:
+            return False
+        folder = SessionFolder(self.sessions / session)
+        if _is_locked(folder):
+            return True
+        try:
+            return why_not_resumable(read_events(folder.journal)) is None
+        except FileNotFoundError:
+            return False
+        except JournalDamaged:
+            return True
 
     def list(self) -> list[SessionLine]:
         """A line for each session whose journal can be read, oldest first."""

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import demo, doctor, fix, model, sessions
+from cli import clean, demo, doctor, fix, model, sessions
 
 app = typer.Typer(
     name="bridle",
@@ -21,6 +21,7 @@ app.command("fix")(fix.fix)
 app.command("resume")(fix.resume)
 app.command("sessions")(sessions.sessions)
 app.command("show")(sessions.show)
+app.command("clean")(clean.clean)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.add_typer(model.app, name="model")

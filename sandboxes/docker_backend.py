@@ -42,6 +42,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 READY_SECONDS = 30.0
+OPENED_AT_ONCE = 8
+"""How many sandboxes are being started at a time: an engine asked for a hundred at once serves none well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class DockerBackend:
         self._engine = Engine(self._environ)
         self._contents: dict[str, launch.Contents] = {}
         self._cpus = 0
+        self._opening = asyncio.Semaphore(OPENED_AT_ONCE)
 
     @property
     def name(self) -> str:
@@ -103,6 +106,10 @@ class DockerBackend:
         return sandbox
 
     async def _open(self, spec: SandboxSpec) -> DockerSandbox:
+        async with self._opening:
+            return await self._open_now(spec)
+
+    async def _open_now(self, spec: SandboxSpec) -> DockerSandbox:
         name = f"bridle-{re.sub(r'[^a-zA-Z0-9_.-]', '-', spec.run_id)[:40]}-{secrets.token_hex(4)}"
         try:
             started = await in_thread(self._start, spec, name)
@@ -138,10 +145,17 @@ class DockerBackend:
         """What is there and what is missing, for `bridle doctor`. Never raises."""
         return await in_thread(doctor.checks, self._engine, self._environ, self._host_paths)
 
-    async def reap(self, save_to: Callable[[str], Path | None] | None = None, *, keeper: str = "") -> list[Reaped]:
+    async def reap(
+        self,
+        save_to: Callable[[str], Path | None] | None = None,
+        *,
+        keeper: str = "",
+        wanted: Callable[[str], bool] | None = None,
+        dry_run: bool = False,
+    ) -> list[Reaped]:
         """See `Backend` in the protocol. Raises SandboxUnavailable, or SandboxError when a workspace that was
         wanted could not be saved: its container is then left, stopped, and the message says where."""
-        return await in_thread(reaper.reap, self._engine, save_to, keeper)
+        return await in_thread(reaper.reap, self._engine, save_to, keeper, wanted, dry_run=dry_run)
 
     def _start(self, spec: SandboxSpec, name: str) -> Started:
         """Create and start the container, its streams taken over and the runner's text on its way."""

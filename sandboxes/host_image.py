@@ -99,7 +99,8 @@ def ensure_image(engine: Engine) -> str:
 
 def _drop_old_images(client: Any) -> None:
     """Remove host images of earlier states of /etc: no longer used, and no longer about to be."""
-    for image in client.images(filters={"label": f"{IMAGE_LABEL}=host"}):
+    # By name, too: a checkpoint of a sandbox inherits the label.
+    for image in client.images(name=REPOSITORY, filters={"label": f"{IMAGE_LABEL}=host"}):
         if time.time() - image["Created"] > DAY:
             with contextlib.suppress(docker.errors.APIError):  # in use
                 client.remove_image(image["Id"])

@@ -255,13 +255,21 @@ class Check:
     mend: str = ""
 
 
+LeftoverKind = Literal["sandbox", "checkpoint"]
+
+
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """A sandbox that a dead owner left, now gone. `saved` holds its workspace, when someone wanted it."""
+    """Something that a dead owner left, now gone. `size` is the bytes of disk it took, as far as that is known.
+
+    `saved` holds a sandbox's workspace, when someone wanted it.
+    """
 
     name: str
     run_id: str
     saved: Path | None = None
+    kind: LeftoverKind = "sandbox"
+    size: int = 0
 
 
 class Backend(Protocol):
@@ -289,11 +297,20 @@ class Backend(Protocol):
     async def check(self) -> list[Check]:
         """What is there and what is missing, for `bridle doctor`. Never raises."""
 
-    async def reap(self, save_to: Callable[[str], Path | None] | None = None, *, keeper: str = "") -> list[Reaped]:
+    async def reap(
+        self,
+        save_to: Callable[[str], Path | None] | None = None,
+        *,
+        keeper: str = "",
+        wanted: Callable[[str], bool] | None = None,
+        dry_run: bool = False,
+    ) -> list[Reaped]:
         """Remove what owners that no longer live have left behind; a live owner's things are never touched.
 
         Neither is what another keeper, whose folder still exists, has to save: that one's next start does.
 
         `save_to` maps a run id to the file its workspace tar shall be written to before removal (atomically,
-        flushed to disk), or None to drop it. Raises SandboxUnavailable when there is no engine.
+        flushed to disk), or None to drop it. `wanted` says for a run id whether its checkpoints are to be kept
+        although their owner is dead; without it, none are. With `dry_run` nothing is changed: the answer is what
+        would go. Raises SandboxUnavailable when there is no engine.
         """

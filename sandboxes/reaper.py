@@ -1,17 +1,20 @@
-"""Removing what dead owners left, their workspaces saved first.
+"""Removing what dead owners left on an engine: containers, their workspaces saved first, and checkpoints.
 
 Threat model: a workspace is the agent's; its archive is written to the given file as bytes, never unpacked here,
-and no more of it than MAX_SAVED. Containers of owners that live, or might, are not touched. Several reapers at
-once are harmless: each writes a file of its own and renames it when it is whole.
+and no more of it than MAX_SAVED. What belongs to owners that live, or might, is not touched. Several reapers at
+once are harmless: each writes a file of its own, locked as long as it is being written (so that the file of one
+that was killed can be told), and renames it when it is whole.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import docker.errors
 import requests
@@ -22,33 +25,36 @@ from sandboxes.ownership import RUN_LABEL, is_anothers, is_dead, read_labels, th
 from sandboxes.protocol import WORKSPACE, Reaped, SandboxError
 
 MAX_SAVED = 8 << 30
+UNTAGGED = "<none>:<none>"
 TRAILER = 1024
 """A whole tar archive ends with at least this many zero bytes."""
 
 
-def reap(engine: Engine, save_to: Callable[[str], Path | None] | None, keeper: str) -> list[Reaped]:
+def reap(
+    engine: Engine,
+    save_to: Callable[[str], Path | None] | None,
+    keeper: str,
+    wanted: Callable[[str], bool] | None,
+    *,
+    dry_run: bool,
+) -> list[Reaped]:
     """See `Backend.reap`. Blocks. Raises SandboxUnavailable, SandboxError."""
     client = engine.client()
-    here = this_owner()
-    gone: list[Reaped] = []
     troubles: list[str] = []
+    gone: list[Reaped] = []
     try:
-        for container in client.containers(all=True, filters={"label": RUN_LABEL}):
-            labels = container.get("Labels") or {}
-            known = read_labels(labels)
-            if known is None or is_anothers(labels, keeper):
-                continue
-            if not is_dead(known[1], here, local_engine=engine.local):
-                continue
-            number, name, run_id = container["Id"], container["Names"][0].lstrip("/"), known[0]
+        dead = list(_of_the_dead(engine, client.containers(all=True, filters={"label": RUN_LABEL}), keeper))
+        sizes = _written_bytes(client, [container["Id"] for container, _ in dead])
+        for container, run_id in dead:
+            name = container["Names"][0].lstrip("/")
             target = save_to(run_id) if save_to else None
+            found = Reaped(name, run_id, target, size=sizes.get(container["Id"], 0))
             try:
-                saved = save_workspace(engine, number, target) if target else False
+                if dry_run or _remove_container(engine, container["Id"], target):
+                    gone.append(found)
             except (OSError, SandboxError) as e:
                 troubles.append(f"the workspace of {name} could not be saved ({e})")
-                continue
-            if engine.remove(number):
-                gone.append(Reaped(name, run_id, target if saved else None))
+        gone += _reap_images(engine, keeper, wanted, dry_run=dry_run)
     except ENGINE_ERRORS as e:
         raise engine.unavailable(e) from e
     if troubles:
@@ -56,6 +62,65 @@ def reap(engine: Engine, save_to: Callable[[str], Path | None] | None, keeper: s
             f"Left as it is: {'; '.join(troubles)}; make room, or drop it with `docker rm -f NAME`."
         )
     return gone
+
+
+def _of_the_dead(
+    engine: Engine, found: Iterable[dict[str, Any]], keeper: str
+) -> Iterator[tuple[dict[str, Any], str]]:
+    """Those whose owner is certainly dead and whose work is not another keeper's to save, with their run ids."""
+    here = this_owner()
+    for each in found:
+        labels = each.get("Labels") or {}
+        known = read_labels(labels)
+        if known is None or is_anothers(labels, keeper):
+            continue
+        if is_dead(known[1], here, local_engine=engine.local):
+            yield each, known[0]
+
+
+def _written_bytes(client: Any, containers: list[str]) -> dict[str, int]:
+    """What was written in each container, in bytes. The engine has to count, so only for those that are to go."""
+    if not containers:
+        return {}
+    found = client.containers(all=True, size=True, filters={"id": containers})
+    return {each["Id"]: int(each.get("SizeRw") or 0) for each in found}
+
+
+def _remove_container(engine: Engine, container: str, target: Path | None) -> bool:
+    """Save a container's workspace where that is wanted, and remove it; False when somebody else did."""
+    if target is not None and not save_workspace(engine, container, target):
+        return False
+    return engine.remove(container)
+
+
+def _reap_images(
+    engine: Engine, keeper: str, wanted: Callable[[str], bool] | None, *, dry_run: bool
+) -> list[Reaped]:
+    """Remove dead owners' checkpoints that nobody wants. One that something still builds on is left for later."""
+    client = engine.client()
+    gone = []
+    found = sorted(client.images(filters={"label": RUN_LABEL}), key=lambda image: -int(image["Created"]))
+    for image, run_id in _of_the_dead(engine, found, keeper):
+        if wanted is not None and wanted(run_id):
+            continue
+        tags = [tag for tag in image.get("RepoTags") or [] if tag != UNTAGGED]
+        try:
+            size = _own_bytes(client, image)
+            for name in [] if dry_run else tags or [image["Id"]]:
+                client.remove_image(name)
+        except docker.errors.APIError as e:
+            if e.response is not None and e.response.status_code in (404, 409):  # gone, or in use
+                continue
+            raise
+        gone.append(Reaped(tags[0] if tags else image["Id"][:19], run_id, kind="checkpoint", size=size))
+    return gone
+
+
+def _own_bytes(client: Any, image: dict[str, Any]) -> int:
+    """The bytes an image adds to the one it was made from."""
+    parent = client.inspect_image(image["Id"]).get("Parent")
+    below = int(client.inspect_image(parent)["Size"]) if parent else 0
+    return max(0, int(image["Size"]) - below)
 
 
 def save_workspace(engine: Engine, container: str, target: Path) -> bool:
@@ -95,6 +160,7 @@ def _save(engine: Engine, container: str, file: Path) -> None:
     pieces, close = open_archive(engine, container, WORKSPACE)
     try:
         with file.open("xb") as f:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
             size, end = 0, b""
             for piece in pieces:
                 size += len(piece)

@@ -10,7 +10,6 @@ filter, attribute or fsmonitor runs; paths reach git NUL-terminated on standard 
 from __future__ import annotations
 
 import re
-import tempfile
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from agent.repository.plumbing import GitFailed, disarmed, run_git
 from agent.repository.source import Repository
 from agent.repository.stream import PatchProblem
 from agent.repository.tracked import conversions, list_tree
+from agent.scratch import scratch_folder
 
 SESSION_TRAILER = "Bridle-Session"
 FOUND_MESSAGE = "Uncommitted changes as Bridle found them\n"
@@ -56,10 +56,10 @@ def deliver(
     if not changes:
         raise PatchProblem("there is nothing to deliver: no file differs from what was taken in")
     try:
-        with tempfile.TemporaryDirectory(prefix="bridle-") as folder:
-            writer = _Writer(repo, Path(folder))
+        with scratch_folder() as folder:
+            writer = _Writer(repo, folder)
             writer.start_from(base.head)
-            found = _found_commit(writer, base, base_archive, Path(folder))
+            found = _found_commit(writer, base, base_archive, folder)
             writer.put(_agent_entries(writer, changes))
             commit = writer.commit(found or base.head, message)
             branch = writer.branch(slugify(slug), commit)

@@ -8,7 +8,6 @@ tree, from objects we wrote ourselves; so nothing the agent wrote is read as any
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from agent.repository.base import Changes, File
 from agent.repository.names import parents
 from agent.repository.plumbing import GitFailed, run_git, split
 from agent.repository.stream import PatchProblem
+from agent.scratch import scratch_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ def write_patch(changes: Changes, target: Path) -> Patch:
     shape = ("-p", "--binary", "--full-index", "--src-prefix=a/", "--dst-prefix=b/")
     partial = target.with_name(target.name + ".partial")
     try:
-        with tempfile.TemporaryDirectory(prefix="bridle-") as folder, partial.open("wb") as file:
-            scratch = _Scratch(Path(folder), changes)
+        with scratch_folder() as folder, partial.open("wb") as file:
+            scratch = _Scratch(folder, changes)
             old, new = scratch.trees()
             scratch.git(*diff, *shape, renames, old, new, to=file)
             added, removed = _counts(scratch.git(*diff, "--numstat", "--no-renames", "-z", old, new))

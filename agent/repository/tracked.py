@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from agent.repository.plumbing import GitFailed, disarmed, run_git, split
 from agent.repository.source import Repository
+from agent.scratch import scratch_folder
 
 _CONVERSIONS = ("filter", "text", "eol", "crlf", "ident", "working-tree-encoding")
 
@@ -74,8 +73,8 @@ def unconverted(repo: Repository, paths: Sequence[bytes], index: Mapping[bytes, 
 
 def _touched(repo: Repository, env: Mapping[str, str]) -> set[bytes]:
     """Paths whose time stamp, size or mode is no longer what the index says."""
-    with tempfile.TemporaryDirectory(prefix="bridle-") as folder:
-        copy = Path(folder) / "index"
+    with scratch_folder() as folder:
+        copy = folder / "index"
         shutil.copyfile(repo.git_dir / "index", copy)
         # Well after now, so that no file's time stamp is too young for git to rely on.
         later = copy.stat().st_mtime + 3600

@@ -26,7 +26,7 @@ from sandboxes.docker_backend import DockerBackend
 from sandboxes.protocol import SandboxSpec
 
 async def main():
-    box = await DockerBackend().open(SandboxSpec(sys.argv[1], image=sys.argv[2]))
+    box = await DockerBackend().open(SandboxSpec(sys.argv[1], image=sys.argv[2], keeper=sys.argv[3]))
     await box.write("work.txt", sys.argv[1].encode())
     print("ready", flush=True)
     await box.exec(["sleep", "1000"], timeout=1000)
@@ -38,10 +38,10 @@ asyncio.run(main())
 class Owner:
     """A real process with a sandbox."""
 
-    def __init__(self, image: str) -> None:
+    def __init__(self, image: str, keeper: str = "") -> None:
         self.run_id = f"test-owner-{secrets.token_hex(4)}"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", OWNER, self.run_id, image],
+            [sys.executable, "-c", OWNER, self.run_id, image, keeper],
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[2],
@@ -58,8 +58,8 @@ class Owner:
 def owners(client: Any) -> Iterator[Any]:
     made: list[Owner] = []
 
-    def make(image: str) -> Owner:
-        made.append(Owner(image))
+    def make(image: str, keeper: str = "") -> Owner:
+        made.append(Owner(image, keeper))
         return made[-1]
 
     yield make
@@ -67,10 +67,23 @@ def owners(client: Any) -> Iterator[Any]:
         owner.kill()
         for container in containers(client, owner):
             client.remove_container(container["Id"], force=True)
+        for number in images(client, owner):
+            client.remove_image(number, force=True)
 
 
 def containers(client: Any, owner: Owner) -> list[dict[str, Any]]:
     return list(client.containers(all=True, filters={"label": f"bridle.run={owner.run_id}"}))
+
+
+def images(client: Any, owner: Owner) -> list[str]:
+    found = client.images(filters={"label": f"bridle.run={owner.run_id}"})
+    return [image["Id"] for image in sorted(found, key=lambda image: -int(image["Created"]))]
+
+
+def save_files(client: Any, owner: Owner) -> str:
+    """An image of the owner's container, as a checkpoint is; the container's labels go with it."""
+    client.commit(containers(client, owner)[0]["Id"], repository="bridle-test", tag=owner.run_id)
+    return f"bridle-test:{owner.run_id}"
 
 
 async def test_the_dead_ones_work_is_saved_the_living_one_is_left(
@@ -152,3 +165,59 @@ async def test_labels_that_tell_nothing_are_left_alone(client: Any, busybox_imag
         assert client.inspect_container(container)
     finally:
         client.remove_container(container, force=True)
+
+
+async def test_images_of_the_dead_are_removed_unless_they_are_wanted(owners: Any, client: Any) -> None:
+    dead, wanted, living = owners("host"), owners("host"), owners("host")
+    names = {owner.run_id: save_files(client, owner) for owner in (dead, wanted, living)}
+    dead.kill()
+    wanted.kill()
+
+    def is_wanted(run_id: str) -> bool:
+        return run_id == wanted.run_id
+
+    would = await DockerBackend().reap(wanted=is_wanted, dry_run=True)
+    assert {r.run_id for r in would} >= {dead.run_id, wanted.run_id}
+    assert containers(client, dead)
+    assert images(client, dead)
+
+    gone = await DockerBackend().reap(wanted=is_wanted)
+    mine = {(r.kind, r.run_id): r for r in gone if r.run_id in names}
+    assert set(mine) == {("sandbox", dead.run_id), ("sandbox", wanted.run_id), ("checkpoint", dead.run_id)}
+    assert mine["checkpoint", dead.run_id].name == names[dead.run_id]
+    assert 0 < mine["checkpoint", dead.run_id].size < 1 << 20
+    assert [len(images(client, owner)) for owner in (dead, wanted, living)] == [0, 1, 1]
+    assert [len(containers(client, owner)) for owner in (dead, wanted, living)] == [0, 0, 1]
+
+
+async def test_images_of_another_keeper_are_left_to_it_while_its_folder_is_there(
+    owners: Any, client: Any, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    dead = owners("host", str(theirs))
+    save_files(client, dead)
+    dead.kill()
+    assert dead.run_id not in [r.run_id for r in await DockerBackend().reap(keeper=str(tmp_path / "ours"))]
+    assert images(client, dead)
+    theirs.rmdir()
+    gone = await DockerBackend().reap(keeper=str(tmp_path / "ours"))
+    assert sorted(r.kind for r in gone if r.run_id == dead.run_id) == ["checkpoint", "sandbox"]
+    assert not images(client, dead)
+
+
+async def test_an_image_that_a_living_sandbox_stands_on_is_left(owners: Any, client: Any) -> None:
+    dead = owners("host")
+    name = save_files(client, dead)
+    dead.kill()
+    user = client.create_container(name, ["sh"], labels={"bridle.run": "a-living-one", "bridle.owner.pid": ""})[
+        "Id"
+    ]
+    try:
+        gone = await DockerBackend().reap()
+        assert [r.kind for r in gone if r.run_id == dead.run_id] == ["sandbox"]
+        assert client.inspect_container(user)["Image"] in images(client, dead)
+    finally:
+        client.remove_container(user, force=True)
+    gone = await DockerBackend().reap()
+    assert [r.kind for r in gone if r.run_id == dead.run_id] == ["checkpoint"]
