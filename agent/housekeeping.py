@@ -67,7 +67,7 @@ async def sweep(
     A backend that is not there, or cannot do it all, is a problem told, not raised.
     """
     swept = await asyncio.to_thread(sweep_files, store, dry_run=dry_run, thorough=True)
-    wanted = None if all_sessions else store.wants
+    wanted = (lambda _: False) if all_sessions else store.wants
     for backend in backends:
         try:
             reaped = await backend.reap(store.save_to, keeper=str(store.root), wanted=wanted, dry_run=dry_run)

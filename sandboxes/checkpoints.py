@@ -33,6 +33,7 @@ from sandboxes.ownership import (
     REQUESTS_LABEL,
     RUN_LABEL,
     Owner,
+    owner_labels,
 )
 from sandboxes.protocol import Checkpoint, SandboxError
 
@@ -157,7 +158,9 @@ def _as_one_layer(client: Any, container: str, state: Mapping[str, Any], tag: st
     if running:
         client.pause(container)
     try:
-        said = client.import_image(client.export(container), stream_src=True)
+        # Labelled already, so that it is known whose it was if this process is killed in between.
+        owned = [f"LABEL {_quoted(name)}={_quoted(text)}" for name, text in owner_labels(labels).items()]
+        said = client.import_image(client.export(container), stream_src=True, changes=owned)
     finally:
         if running:
             client.unpause(container)
@@ -166,7 +169,8 @@ def _as_one_layer(client: Any, container: str, state: Mapping[str, Any], tag: st
     except (ValueError, KeyError, IndexError):
         raise SandboxError(f"The engine could not save the checkpoint: {said[:200]!r}.") from None
     try:
-        made = client.create_container(imported, ["true"], network_disabled=True)["Id"]
+        owned_by = owner_labels(labels)
+        made = client.create_container(imported, ["true"], network_disabled=True, labels=owned_by)["Id"]
         try:
             conf = {"Labels": labels, "Env": state["Config"]["Env"]}
             return str(client.commit(made, CHECKPOINT_REPOSITORY, tag, conf=conf)["Id"])
@@ -176,3 +180,8 @@ def _as_one_layer(client: Any, container: str, state: Mapping[str, Any], tag: st
         with contextlib.suppress(docker.errors.APIError):
             client.remove_image(imported)
         raise
+
+
+def _quoted(text: str) -> str:
+    """Text as a Dockerfile takes it in a LABEL: nothing in it is expanded."""
+    return '"' + re.sub(r'([\\"$])', r"\\\1", text.replace("\n", " ")) + '"'

@@ -59,6 +59,13 @@ def read_labels(labels: Mapping[str, str]) -> tuple[str, Owner] | None:
         return None
 
 
+def owner_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Those labels that say whose something is, and nothing else."""
+    return {
+        name: text for name, text in labels.items() if name in (RUN_LABEL, KEEPER_LABEL) or name.startswith(PREFIX)
+    }
+
+
 def is_anothers(labels: Mapping[str, str], keeper: str) -> bool:
     """Is the work in it for another keeper to save, one whose folder still exists?"""
     theirs = labels.get(KEEPER_LABEL, "")

@@ -311,6 +311,6 @@ class Backend(Protocol):
 
         `save_to` maps a run id to the file its workspace tar shall be written to before removal (atomically,
         flushed to disk), or None to drop it. `wanted` says for a run id whether its checkpoints are to be kept
-        although their owner is dead; without it, none are. With `dry_run` nothing is changed: the answer is what
+        although their owner is dead; without it, all are. With `dry_run` nothing is changed: the answer is what
         would go. Raises SandboxUnavailable when there is no engine.
         """

@@ -54,7 +54,8 @@ def reap(
                     gone.append(found)
             except (OSError, SandboxError) as e:
                 troubles.append(f"the workspace of {name} could not be saved ({e})")
-        gone += _reap_images(engine, keeper, wanted, dry_run=dry_run)
+        if wanted is not None:
+            gone += _reap_images(engine, keeper, wanted, dry_run=dry_run)
     except ENGINE_ERRORS as e:
         raise engine.unavailable(e) from e
     if troubles:
@@ -93,15 +94,13 @@ def _remove_container(engine: Engine, container: str, target: Path | None) -> bo
     return engine.remove(container)
 
 
-def _reap_images(
-    engine: Engine, keeper: str, wanted: Callable[[str], bool] | None, *, dry_run: bool
-) -> list[Reaped]:
+def _reap_images(engine: Engine, keeper: str, wanted: Callable[[str], bool], *, dry_run: bool) -> list[Reaped]:
     """Remove dead owners' checkpoints that nobody wants. One that something still builds on is left for later."""
     client = engine.client()
     gone = []
     found = sorted(client.images(filters={"label": RUN_LABEL}), key=lambda image: -int(image["Created"]))
     for image, run_id in _of_the_dead(engine, found, keeper):
-        if wanted is not None and wanted(run_id):
+        if wanted(run_id):
             continue
         tags = [tag for tag in image.get("RepoTags") or [] if tag != UNTAGGED]
         try:

@@ -190,6 +190,10 @@ async def test_images_of_the_dead_are_removed_unless_they_are_wanted(owners: Any
     assert [len(containers(client, owner)) for owner in (dead, wanted, living)] == [0, 0, 1]
 
 
+def nobody(run_id: str) -> bool:
+    return False
+
+
 async def test_images_of_another_keeper_are_left_to_it_while_its_folder_is_there(
     owners: Any, client: Any, tmp_path: Path
 ) -> None:
@@ -198,10 +202,12 @@ async def test_images_of_another_keeper_are_left_to_it_while_its_folder_is_there
     dead = owners("host", str(theirs))
     save_files(client, dead)
     dead.kill()
-    assert dead.run_id not in [r.run_id for r in await DockerBackend().reap(keeper=str(tmp_path / "ours"))]
+    assert dead.run_id not in [
+        r.run_id for r in await DockerBackend().reap(keeper=str(tmp_path / "ours"), wanted=nobody)
+    ]
     assert images(client, dead)
     theirs.rmdir()
-    gone = await DockerBackend().reap(keeper=str(tmp_path / "ours"))
+    gone = await DockerBackend().reap(keeper=str(tmp_path / "ours"), wanted=nobody)
     assert sorted(r.kind for r in gone if r.run_id == dead.run_id) == ["checkpoint", "sandbox"]
     assert not images(client, dead)
 
@@ -214,10 +220,20 @@ async def test_an_image_that_a_living_sandbox_stands_on_is_left(owners: Any, cli
         "Id"
     ]
     try:
-        gone = await DockerBackend().reap()
+        gone = await DockerBackend().reap(wanted=nobody)
         assert [r.kind for r in gone if r.run_id == dead.run_id] == ["sandbox"]
         assert client.inspect_container(user)["Image"] in images(client, dead)
     finally:
         client.remove_container(user, force=True)
-    gone = await DockerBackend().reap()
+    gone = await DockerBackend().reap(wanted=nobody)
     assert [r.kind for r in gone if r.run_id == dead.run_id] == ["checkpoint"]
+
+
+async def test_a_paused_sandbox_of_the_dead_is_saved_and_removed(owners: Any, client: Any, tmp_path: Path) -> None:
+    owner = owners("host")
+    client.pause(containers(client, owner)[0]["Id"])
+    owner.kill()
+    target = tmp_path / "saved.tar"
+    gone = await DockerBackend().reap(lambda run_id: target if run_id == owner.run_id else None)
+    assert [r.saved for r in gone if r.run_id == owner.run_id] == [target]
+    assert not containers(client, owner)
