@@ -26,9 +26,11 @@ from sandboxes.frames import (
     Problem,
     ProtocolError,
     Ready,
+    Tunnelled,
     encode,
 )
 from sandboxes.protocol import FileError, SandboxLost
+from sandboxes.tunnels import Tunnels
 
 GRACE_SECONDS = 10.0
 """How much longer than asked a reply may take before the runner counts as hung."""
@@ -59,6 +61,8 @@ class Channel(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._plain = False
+        self.tunnels: Tunnels | None = None
+        """Where connections of commands go; without, one breaks the channel."""
         self.hello: asyncio.Future[Ready | Plain] = asyncio.get_running_loop().create_future()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -121,6 +125,8 @@ class Channel(asyncio.Protocol):
             if not pending.answer.done():
                 pending.answer.set_exception(self.lost())
         self._pending.clear()
+        if self.tunnels is not None:
+            self.tunnels.lost()
 
     def _take(self, frame: Frame) -> None:
         message = frame.message
@@ -129,6 +135,11 @@ class Channel(asyncio.Protocol):
                 raise ProtocolError("a second greeting")
             self._plain = isinstance(message, Plain)
             self.hello.set_result(message)
+            return
+        if isinstance(message, Tunnelled):
+            if self.tunnels is None:
+                raise ProtocolError("a connection nobody asked for")
+            self.tunnels.take(message, frame.body)
             return
         pending = self._pending.get(message.id)
         if pending is None:

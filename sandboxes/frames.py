@@ -97,15 +97,52 @@ class Problem(Message):
     detail: Annotated[str, Field(max_length=500)]
 
 
-AnyMessage = Annotated[Ready | Plain | Live | Data | Exit | Done | Problem, Field(discriminator="type")]
-_MESSAGE: TypeAdapter[Ready | Plain | Live | Data | Exit | Done | Problem] = TypeAdapter(AnyMessage)
+# Connections of commands to the sandbox's way out. `id` is the number of the connection; see sandboxes/tunnels.py.
+
+
+class TunnelOpen(Message):
+    """A command has connected."""
+
+    type: Literal["tunnel.open"]
+
+
+class TunnelData(Message):
+    """Bytes that a command sent."""
+
+    type: Literal["tunnel.data"]
+
+
+class TunnelEnd(Message):
+    """A command will send nothing more."""
+
+    type: Literal["tunnel.end"]
+
+
+class TunnelTaken(Message):
+    """So many bytes have reached the command."""
+
+    type: Literal["tunnel.taken"]
+    bytes: Annotated[int, Field(gt=0, le=1 << 30)]
+
+
+class TunnelReset(Message):
+    """The connection broke off."""
+
+    type: Literal["tunnel.reset"]
+
+
+Tunnelled = TunnelOpen | TunnelData | TunnelEnd | TunnelTaken | TunnelReset
+
+Replied = Ready | Plain | Live | Data | Exit | Done | Problem | Tunnelled
+AnyMessage = Annotated[Replied, Field(discriminator="type")]
+_MESSAGE: TypeAdapter[Replied] = TypeAdapter(AnyMessage)
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One message and the bytes that came with it."""
 
-    message: Ready | Plain | Live | Data | Exit | Done | Problem
+    message: Replied
     body: bytes
 
 
@@ -164,7 +201,7 @@ class FrameParser:
             del self._buffer[:end]
 
 
-def parse_message(header: bytes | bytearray) -> Ready | Plain | Live | Data | Exit | Done | Problem:
+def parse_message(header: bytes | bytearray) -> Replied:
     """The message in a frame's header. Raises ProtocolError."""
     try:
         return _MESSAGE.validate_json(header)

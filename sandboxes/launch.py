@@ -24,10 +24,10 @@ from typing import Any, Literal
 
 import docker.types
 
-from sandboxes import inside
+from sandboxes import egress, inside
 from sandboxes.host_image import HOME, add_agent_folders
 from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, Owner
-from sandboxes.protocol import AGENT_GID, AGENT_UID, WORKSPACE, Limits, SandboxSpec
+from sandboxes.protocol import AGENT_GID, AGENT_UID, WORKSPACE, SandboxSpec
 
 ENVIRONMENT = {
     "HOME": HOME,
@@ -142,27 +142,29 @@ def container_settings(
 ) -> dict[str, Any]:
     """Keyword arguments of create_container() that all sandboxes share."""
     user, capabilities = first_user(contents)
+    proxy = egress.ENVIRONMENT if spec.network.mode == "allowlist" else {}
     return {
         "user": user,
         "working_dir": "/",
         "stdin_open": True,
-        "environment": {**ENVIRONMENT, **(env or {}), **spec.env},
+        "environment": {**ENVIRONMENT, **proxy, **(env or {}), **spec.env},
         "labels": {RUN_LABEL: spec.run_id, KEEPER_LABEL: spec.keeper, **owner.labels()},
         "healthcheck": {"test": ["NONE"]},
         "hostname": "sandbox",
         "use_config_proxy": False,
-        "host_config": host_config(client, spec.limits, engine_cpus, mounts, capabilities),
+        "host_config": host_config(client, spec, engine_cpus, mounts, capabilities),
     }
 
 
 def host_config(
     client: Any,
-    limits: Limits,
+    spec: SandboxSpec,
     engine_cpus: int,
     mounts: Sequence[docker.types.Mount],
     capabilities: Sequence[str],
 ) -> Any:
     """The limits, and everything closed that need not be open."""
+    limits = spec.limits
     ulimits = [docker.types.Ulimit(name="core", soft=0, hard=0)]
     for name, value in (("nofile", limits.open_files), ("fsize", limits.file_bytes)):
         if value is not None:
@@ -177,7 +179,8 @@ def host_config(
     )
     cpus = {} if limits.cpus is None else {"nano_cpus": int(min(limits.cpus, engine_cpus) * 1e9)}
     return client.create_host_config(
-        network_mode="none",
+        # A list of hosts needs no network either: its proxy is reached over the channel.
+        network_mode="bridge" if spec.network.mode == "full" else "none",
         cap_drop=["ALL"],
         cap_add=list(capabilities),
         security_opt=["no-new-privileges"],

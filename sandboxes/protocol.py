@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from sandboxes.network import Network
+from sandboxes.outside import Egress
+
 WORKSPACE = "/workspace"
 """Where the copy of the user's repository lies in every sandbox."""
 
@@ -147,7 +150,8 @@ class SandboxSpec:
 
     `keeper` is the folder on the host whose owner saves the work of a sandbox that outlives its process.
     `checkpoint` is the file state to begin with, instead of the image's own; it was made in a sandbox of the same
-    `image`. `workspace` is unpacked before the sandbox is handed out.
+    `image`. `workspace` is unpacked before the sandbox is handed out. `network` is what it can reach, `egress` how
+    the hosts of an allowlist are found and dialled, and who is told.
     """
 
     run_id: str
@@ -157,6 +161,8 @@ class SandboxSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
     workspace: WorkspaceArchive | None = None
+    network: Network = field(default_factory=Network)
+    egress: Egress = field(default_factory=Egress)
 
 
 class Sandbox(Protocol):

@@ -7,11 +7,14 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from sandboxes import egress
 from sandboxes.channel import Channel
-from sandboxes.frames import Exit
-from sandboxes.protocol import SPILL_DIR, Ending, ExecResult, FileError, Output
+from sandboxes.frames import Exit, Plain, Ready
+from sandboxes.protocol import SPILL_DIR, Ending, ExecResult, FileError, Output, SandboxSpec, SandboxUnavailable
+from sandboxes.tunnels import Tunnels
 
 FILE_SECONDS = 60.0
+LISTEN_SECONDS = 20.0
 NOT_STARTED_BYTES = 2048
 """Room for the reason why a command could not be started, however small the output limit is."""
 MAX_SECONDS = 30 * 86400.0
@@ -73,6 +76,36 @@ class RunnerClient:
         }
         pending = self._channel.open_request(path, 0)
         await self._channel.ask(pending, header, (expect or b"") + data, FILE_SECONDS)
+
+
+async def open_way_out(channel: Channel, hello: Ready | Plain, spec: SandboxSpec) -> None:
+    """Give a fresh sandbox its way out, where the spec asks for one; without it the channel is closed.
+
+    Raises SandboxUnavailable, SandboxLost.
+    """
+    if spec.network.mode != "allowlist":
+        return
+    try:
+        await _listen(channel, hello, spec)
+    except BaseException:
+        channel.close()
+        raise
+
+
+async def _listen(channel: Channel, hello: Ready | Plain, spec: SandboxSpec) -> None:
+    if isinstance(hello, Plain):
+        raise SandboxUnavailable(
+            f"The image {spec.image} has no Python 3.6 or newer, which a list of allowed hosts needs; "
+            "name another image, or use --network none."
+        )
+    channel.tunnels = Tunnels(channel.send_raw, egress.Proxy(spec.network, spec.egress).serve)
+    pending = channel.open_request("", 0)
+    try:
+        await channel.ask(pending, {"op": "listen", "port": egress.PORT}, b"", LISTEN_SECONDS)
+    except FileError as e:
+        raise SandboxUnavailable(
+            f"The image {spec.image} has no place for a proxy on its loopback{e}; use --network none."
+        ) from e
 
 
 class UnusableArgument(Exception):

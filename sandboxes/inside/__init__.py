@@ -10,6 +10,7 @@ MODULES = (
     "sandboxes.inside.output",
     "sandboxes.inside.files",
     "sandboxes.inside.stream",
+    "sandboxes.inside.tunnel",
     "sandboxes.inside.calls",
     "sandboxes.inside.runner",
 )

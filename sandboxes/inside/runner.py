@@ -15,6 +15,7 @@ from sandboxes.inside.files import PROBLEMS, Refused, read_file, write_file
 from sandboxes.inside.identity import is_apart, may
 from sandboxes.inside.processes import DEFAULT_PATH, harden, search_path
 from sandboxes.inside.stream import Stream
+from sandboxes.inside.tunnel import Tunnel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Runner:
     def __init__(self, own_score: int) -> None:
         self.stream = Stream(self.on_frame)
         self.calls = Calls(self.stream, self.refuse, own_score)
+        self.tunnel = Tunnel(self.stream)
         self.gathering = {}  # type: dict[int, tuple[dict[str, Any], bytearray]]
         self.last = 0
 
@@ -45,6 +47,9 @@ class Runner:
 
     def on_frame(self, header: "dict[str, Any]", body: bytearray) -> None:
         number = header["id"]
+        if header["op"].startswith("tunnel."):
+            self.tunnel.on_frame(header, body)
+            return
         if header["op"] == "cancel":
             self.cancel(number)
             return
@@ -64,6 +69,8 @@ class Runner:
         if header["op"] == "exec":
             cwd = os.path.join(WORKSPACE, header["cwd"].encode("latin-1"))
             self.calls.start(number, header, cwd, memoryview(whole))
+        elif header["op"] == "listen":
+            self.listen(number, header["port"])
         else:
             self.file_operation(number, header, whole)
 
@@ -91,6 +98,13 @@ class Runner:
             self.stream.reply(
                 "error", number, b"", problem="too_large", detail="the sandbox has too little memory"
             )
+
+    def listen(self, number: int, port: int) -> None:
+        try:
+            self.tunnel.listen(port)
+            self.stream.reply("done", number, b"")
+        except OSError as e:
+            self.refuse(number, e.errno or 0, "")
 
     def refuse(self, number: int, error: int, detail: str) -> None:
         problem = PROBLEMS.get(error, "other")

@@ -33,7 +33,12 @@ EXITS = st.fixed_dictionaries(
         "spilled": st.integers(0, 1),
     }
 )
-OTHERS = st.fixed_dictionaries({"type": st.sampled_from(["data", "done"]), "id": NUMBERS})
+OTHERS = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["data", "done", "tunnel.open", "tunnel.data", "tunnel.end", "tunnel.reset"]),
+        "id": NUMBERS,
+    }
+)
 GOOD = st.tuples(EXITS | OTHERS, st.binary(max_size=300))
 
 

@@ -1,0 +1,201 @@
+"""The way out of a sandbox: each request is judged, recorded, and only then dialled.
+
+Threat model: everything that comes in was sent by the agent's commands. A request names a host and a port; the
+rules judge the name, one resolution gives its addresses, all of them must be public, and one of exactly those is
+dialled. Whatever else comes in is answered with an error or closed: nothing that was sent can raise anything here,
+and nothing is dialled for it. Requests are taken at a bounded pace, so that a record of them stays one that fits a
+disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Sequence
+
+from sandboxes import egress_http
+from sandboxes.network import Network, Refused, check_addresses, decide
+from sandboxes.outside import Asked, Connected, Egress, Finished, News
+from sandboxes.tunnels import Stream
+
+PORT = 3128
+"""Where commands find the proxy, on the sandbox's own loopback."""
+HEAD_SECONDS = 30.0
+RESOLVE_SECONDS = 20.0
+CONNECT_SECONDS = 10.0
+IDLE_SECONDS = 300.0
+MAX_ADDRESSES = 4
+RATE, BURST = 50.0, 200.0
+"""Requests a second in the long run, and how many at once before that holds."""
+CHUNK = 1 << 15
+
+URL = f"http://127.0.0.1:{PORT}"
+ENVIRONMENT = {
+    **{name: URL for low in ("http_proxy", "https_proxy", "all_proxy") for name in (low, low.upper())},
+    **dict.fromkeys(("no_proxy", "NO_PROXY"), "localhost,127.0.0.1,::1"),
+}
+"""How commands are told about the proxy."""
+
+
+class Failed(Exception):
+    """A request that was allowed and did not reach its host; the message says why, in one clause."""
+
+
+class Way:
+    """A connection to a host, counting what goes through. It ends when nothing does for IDLE_SECONDS."""
+
+    def __init__(self, connected: Connected, limit: asyncio.Timeout) -> None:
+        self.reader, self.writer = connected
+        # So that what was sent has left this process when `send` returns.
+        self.writer.transport.set_write_buffer_limits(high=0)
+        self.up = self.down = 0
+        self._limit = limit
+
+    async def send(self, data: bytes) -> None:
+        """Bytes for the host. Raises OSError."""
+        self.writer.write(data)
+        await self.writer.drain()
+        self.up += len(data)
+        self._moved()
+
+    async def end(self) -> None:
+        """Nothing more will be sent. Raises OSError."""
+        if self.writer.can_write_eof():
+            self.writer.write_eof()
+            await self.writer.drain()
+
+    async def receive(self) -> bytes:
+        """Bytes from the host; none at the end. Raises OSError."""
+        data = await self.reader.read(CHUNK)
+        self.down += len(data)
+        self._moved()
+        return data
+
+    def _moved(self) -> None:
+        self._limit.reschedule(asyncio.get_running_loop().time() + IDLE_SECONDS)
+
+
+class Pace:
+    """Lets BURST pass at once, and RATE a second after that."""
+
+    def __init__(self) -> None:
+        self._left, self._at = BURST, time.monotonic()
+
+    async def wait(self) -> None:
+        """Come back when it is one's turn."""
+        now = time.monotonic()
+        self._left = min(BURST, self._left + (now - self._at) * RATE) - 1
+        self._at = now
+        if self._left < 0:
+            await asyncio.sleep(-self._left / RATE)
+
+
+class Proxy:
+    """Serves the connections of one sandbox."""
+
+    def __init__(self, network: Network, egress: Egress) -> None:
+        self._rules = network.hosts
+        self._egress = egress
+        self._pace = Pace()
+        self._last = 0
+
+    async def serve(self, stream: Stream) -> None:
+        """One connection: one request, and its answer. Never raises but when cancelled."""
+        try:
+            request = await self._request(stream)
+            if request is not None:
+                await self._answer(stream, request)
+        except OSError:  # one of the two ends broke off, which the record of the request tells
+            await stream.reset()
+
+    async def _request(self, stream: Stream) -> egress_http.Request | None:
+        """The request, when one comes. Raises ConnectionResetError."""
+        try:
+            async with asyncio.timeout(HEAD_SECONDS):
+                request = await egress_http.read_request(stream)
+        except TimeoutError:
+            return None
+        except egress_http.NotARequest as e:
+            await self._pace.wait()
+            self._last += 1
+            self._tell(Asked(self._last, "", 0, "", "refused", str(e)))
+            await egress_http.answer(stream, 400, str(e))
+            return None
+        await self._pace.wait()
+        return request
+
+    async def _answer(self, stream: Stream, request: egress_http.Request) -> None:
+        """Raises OSError."""
+        place = f"{request.host}:{request.port}"
+        try:
+            async with self.way(request.host, request.port, request.method) as way:
+                await egress_http.relay(stream, request, way)
+        except Refused as e:
+            await egress_http.answer(stream, 403, f"bridle refused {place}: {e}")
+        except (Failed, egress_http.BadAnswer) as e:
+            await egress_http.answer(stream, 502, f"bridle could not reach {place}: {e}")
+        except egress_http.NotARequest:
+            await stream.reset()
+
+    @contextlib.asynccontextmanager
+    async def way(self, host: str, port: int, method: str) -> AsyncIterator[Way]:
+        """A connection to `host`, for as long as the context lasts. Raises Refused, Failed."""
+        self._last += 1
+        number = self._last
+        try:
+            name = decide(self._rules, host, port)
+            addresses = check_addresses(await self._resolve(name, port))
+        except Refused as e:
+            self._tell(Asked(number, host, port, method, "refused", str(e)))
+            raise
+        except Failed as e:
+            self._tell(Asked(number, host, port, method, "failed", str(e)))
+            raise
+        self._tell(Asked(number, name, port, method, "allowed"))
+        begun = time.monotonic()
+        way: Way | None = None
+        problem = "it was interrupted"
+        try:
+            connected = await self._dial(addresses, port)
+            try:
+                async with asyncio.timeout(IDLE_SECONDS) as limit:
+                    way = Way(connected, limit)
+                    yield way
+                problem = ""
+            except TimeoutError:
+                problem = f"nothing came or went for {IDLE_SECONDS:g} s"
+            finally:
+                connected[1].transport.abort()
+        except (Failed, OSError, egress_http.BadAnswer, egress_http.NotARequest) as e:
+            problem = str(e) or "the connection broke off"
+            raise
+        finally:
+            up, down = (way.up, way.down) if way else (0, 0)
+            self._tell(Finished(number, up, down, round(time.monotonic() - begun, 3), problem))
+
+    async def _resolve(self, name: str, port: int) -> Sequence[str]:
+        try:
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                return await self._egress.outside.resolve(name, port)
+        except TimeoutError:
+            raise Failed("its name was not resolved in time") from None
+        except (OSError, UnicodeError):
+            raise Failed("its name cannot be resolved") from None
+
+    async def _dial(self, addresses: Sequence[str], port: int) -> Connected:
+        """A connection to the first of the checked addresses that takes one. Raises Failed."""
+        problem = ""
+        for address in addresses[:MAX_ADDRESSES]:
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    return await self._egress.outside.dial(address, port)
+            except TimeoutError:
+                problem = "it does not answer"
+            except OSError as e:
+                problem = e.strerror or "it takes no connection"
+        raise Failed(problem)
+
+    def _tell(self, news: News) -> None:
+        if self._egress.on_news is not None:
+            self._egress.on_news(news)
