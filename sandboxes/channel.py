@@ -22,18 +22,40 @@ from sandboxes.frames import (
     Frame,
     FrameParser,
     Live,
+    Part,
     Plain,
     Problem,
+    Processes,
     ProtocolError,
     Ready,
+    Refused,
     Tunnelled,
     encode,
 )
-from sandboxes.protocol import FileError, SandboxLost
+from sandboxes.protocol import FileError, ProcessProblem, SandboxLost
 from sandboxes.tunnels import Tunnels
 
 GRACE_SECONDS = 10.0
 """How much longer than asked a reply may take before the runner counts as hung."""
+
+
+Answer = Exit | Done | Processes | Part
+ANSWERS: dict[str, type[Answer]] = {
+    "exec": Exit,
+    "processes": Processes,
+    "process_read": Part,
+    "process_stop": Processes,
+}
+"""What answers a request, where it is not just Done."""
+PROCESS_REQUESTS = frozenset({"start", "process_read", "process_write", "process_stop"})
+
+
+class RefusedRequest(Exception):
+    """The runner cannot carry out a request about a background process."""
+
+    def __init__(self, reason: ProcessProblem) -> None:
+        super().__init__(reason)
+        self.reason: ProcessProblem = reason
 
 
 @dataclass(slots=True)
@@ -43,7 +65,7 @@ class Pending:
     number: int
     path: str
     limit: int
-    answer: asyncio.Future[Exit | Done | Problem]
+    answer: asyncio.Future[Answer | Problem | Refused]
     on_output: Callable[[bytes], None] | None = None
     data: bytearray = field(default_factory=bytearray)
 
@@ -89,6 +111,11 @@ class Channel(asyncio.Protocol):
         """The error for a request on an ended channel."""
         reason = self.ended.result() if self.ended.done() else "its stream broke"
         return SandboxLost(f"The sandbox {self._name} is gone: {reason}.")
+
+    def broken(self) -> SandboxLost:
+        """End the stream because a reply cannot be; the error to raise for its request."""
+        self.close("something inside broke its channel (a wrong reply)")
+        return self.lost()
 
     # asyncio's side.
 
@@ -184,16 +211,17 @@ class Channel(asyncio.Protocol):
         if self.ended.done():
             raise self.lost()
         self.last += 1
-        answer: asyncio.Future[Exit | Done | Problem] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Answer | Problem | Refused] = asyncio.get_running_loop().create_future()
         pending = Pending(self.last, path, limit, answer, on_output)
         self._pending[self.last] = pending
         return pending
 
-    async def ask(self, pending: Pending, header: dict[str, Any], body: bytes, seconds: float) -> Exit | Done:
+    async def ask(self, pending: Pending, header: dict[str, Any], body: bytes, seconds: float) -> Answer:
         """Send one request and wait for its final frame.
 
-        Raises SandboxLost (also when nothing comes for `seconds` and the grace on top), FileError, and, after
-        having the runner cancel the request, CancelledError or what `on_output` raised.
+        Raises SandboxLost (also when nothing comes for `seconds` and the grace on top), FileError, RefusedRequest
+        when it is about a process, and, after having the runner cancel the request, CancelledError or what
+        `on_output` raised.
         """
         try:
             await self._send(pending, header, body)
@@ -209,11 +237,12 @@ class Channel(asyncio.Protocol):
             raise
         if isinstance(message, Problem):
             raise FileError(message.problem, pending.path, message.detail)
-        if isinstance(message, Exit) != (header["op"] == "exec") or (
+        if isinstance(message, Refused) and header["op"] in PROCESS_REQUESTS:
+            raise RefusedRequest(message.reason)
+        if not isinstance(message, ANSWERS.get(header["op"], Done)) or (
             isinstance(message, Exit) and (message.ending == "cancelled" or message.head > len(pending.data))
         ):
-            self.close("something inside broke its channel (a wrong reply)")
-            raise self.lost()
+            raise self.broken()
         return message
 
     async def _send(self, pending: Pending, header: dict[str, Any], body: bytes) -> None:

@@ -12,6 +12,8 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import docker.errors
 
 from sandboxes import checkpoints
+from sandboxes.arguments import path_bytes
+from sandboxes.background import Background
 from sandboxes.channel import Channel
 from sandboxes.engine import ENGINE_ERRORS, Engine, in_thread, lost_or_unavailable
 from sandboxes.ownership import this_owner
@@ -22,11 +24,13 @@ from sandboxes.protocol import (
     Checkpoint,
     ExecResult,
     FileError,
+    ProcessInfo,
+    ProcessOutput,
+    PtySize,
     Sandbox,
     SandboxLost,
     SandboxSpec,
 )
-from sandboxes.runner_client import path_bytes
 from sandboxes.tar_owner import with_owner
 
 P = ParamSpec("P")
@@ -35,6 +39,9 @@ T = TypeVar("T")
 
 class Means(Protocol):
     """How commands run and files are reached inside: through the runner, or through the engine's exec."""
+
+    @property
+    def background(self) -> Background: ...
 
     async def exec(
         self,
@@ -101,6 +108,30 @@ class DockerSandbox:
         return await self._means.exec(
             argv, cwd=cwd, env=env, stdin=stdin, timeout=timeout, max_output=max_output, on_output=on_output
         )
+
+    async def start(
+        self,
+        argv: Sequence[str | bytes],
+        *,
+        cwd: str = WORKSPACE,
+        env: Mapping[str, str] | None = None,
+        pty: PtySize | None = None,
+    ) -> int:
+        return await self._means.background.start(argv, cwd=cwd, env=env, pty=pty)
+
+    async def processes(self) -> list[ProcessInfo]:
+        return await self._means.background.list()
+
+    async def process_read(
+        self, process: int, *, after: int = 0, wait: float = 0.0, max_bytes: int = 65536
+    ) -> ProcessOutput:
+        return await self._means.background.read(process, after=after, wait=wait, max_bytes=max_bytes)
+
+    async def process_write(self, process: int, data: bytes, *, eof: bool = False) -> None:
+        await self._means.background.write(process, data, eof=eof)
+
+    async def process_stop(self, process: int, *, grace: float = 2.0) -> ProcessInfo:
+        return await self._means.background.stop(process, grace=grace)
 
     async def read(self, path: str, *, max_bytes: int = 10 << 20) -> bytes:
         return await self._means.read(path, max_bytes=max_bytes)

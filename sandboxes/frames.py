@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from sandboxes.protocol import FileProblem
+from sandboxes.protocol import MAX_PROCESSES, FileProblem, ProcessEnding, ProcessProblem
 
 MAX_HEADER = 1 << 16
 MAX_BODY = 1 << 18
@@ -97,6 +97,48 @@ class Problem(Message):
     detail: Annotated[str, Field(max_length=500)]
 
 
+class ProcessState(BaseModel):
+    """What the runner says of a background process; `code` and `ending` are null while it runs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    number: Count
+    code: Annotated[int, Field(ge=0, le=255)] | None
+    ending: ProcessEnding | None
+    total: Count
+    milliseconds: Count
+    pty: Flag
+    log: Flag
+
+    @model_validator(mode="after")
+    def _ended_or_not(self) -> Self:
+        if (self.code is None) != (self.ending is None):
+            raise ValueError("an exit code without an end, or an end without one")
+        return self
+
+
+class Processes(Message):
+    """The background processes there are, or the one that was stopped."""
+
+    type: Literal["processes"]
+    states: Annotated[list[ProcessState], Field(max_length=MAX_PROCESSES)]
+
+
+class Part(Message):
+    """The bytes sent before are a background process's output from byte `start` on."""
+
+    type: Literal["part"]
+    start: Count
+    state: ProcessState
+
+
+class Refused(Message):
+    """A request about a background process could not be carried out."""
+
+    type: Literal["refused"]
+    reason: ProcessProblem
+
+
 # Connections of commands to the sandbox's way out. `id` is the number of the connection; see sandboxes/tunnels.py.
 
 
@@ -133,7 +175,7 @@ class TunnelReset(Message):
 
 Tunnelled = TunnelOpen | TunnelData | TunnelEnd | TunnelTaken | TunnelReset
 
-Replied = Ready | Plain | Live | Data | Exit | Done | Problem | Tunnelled
+Replied = Ready | Plain | Live | Data | Exit | Done | Problem | Processes | Part | Refused | Tunnelled
 AnyMessage = Annotated[Replied, Field(discriminator="type")]
 _MESSAGE: TypeAdapter[Replied] = TypeAdapter(AnyMessage)
 

@@ -17,13 +17,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
-from sandboxes.channel import Channel
-from sandboxes.engine import ENGINE_ERRORS, Engine, in_thread, lost_or_unavailable
-from sandboxes.frames import ProtocolError
-from sandboxes.inside.output import HeadTail
-from sandboxes.plain_scripts import KILL, READ, RUN, WRITE, file_error, shell_command
-from sandboxes.protocol import AGENT_GID, AGENT_UID, SPILL_DIR, Ending, ExecResult, FileError, Output, SandboxLost
-from sandboxes.runner_client import (
+from sandboxes.arguments import (
     UnusableArgument,
     argument_bytes,
     checked_timeout,
@@ -31,6 +25,13 @@ from sandboxes.runner_client import (
     not_startable,
     path_bytes,
 )
+from sandboxes.channel import Channel
+from sandboxes.engine import ENGINE_ERRORS, Engine, in_thread, lost_or_unavailable
+from sandboxes.frames import ProtocolError
+from sandboxes.inside.output import HeadTail
+from sandboxes.plain_background import NoBackground
+from sandboxes.plain_scripts import KILL, READ, RUN, WRITE, file_error, shell_command
+from sandboxes.protocol import AGENT_GID, AGENT_UID, SPILL_DIR, Ending, ExecResult, FileError, Output, SandboxLost
 
 SPILL_BLOCKS = (256 << 20) // 512
 MAX_CONTROL = 4096
@@ -150,6 +151,7 @@ class PlainClient:
     def __init__(self, engine: Engine, container: str, name: str, channel: Channel) -> None:
         self._engine, self._container, self._name, self._channel = engine, container, name, channel
         self._followers: set[asyncio.Task[None]] = set()
+        self.background = NoBackground()
 
     async def exec(
         self,

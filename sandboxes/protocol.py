@@ -25,6 +25,19 @@ AGENT_UID = AGENT_GID = 1000
 """The user and group that commands run as, and that own the workspace, in every sandbox."""
 
 
+KEPT_OUTPUT = 256 << 10
+"""How many bytes of a background process's output can be read back; older ones are in its log."""
+
+MAX_PROCESSES = 32
+"""Background processes in one sandbox, ended ones included as long as there is room to remember them."""
+
+MAX_INPUT = 1 << 20
+"""The most bytes of input that wait for one background process to take them."""
+
+MAX_ARGV = 1000
+"""The most characters of a background process's command that its description shows."""
+
+
 class SandboxError(Exception):
     """Something about the sandbox went wrong; the message is one sentence fit for the user."""
 
@@ -61,6 +74,17 @@ class FileError(SandboxError):
         self.problem: FileProblem = problem
         self.path = path
         super().__init__(f"{path}: {detail or problem.replace('_', ' ')}")
+
+
+ProcessProblem = Literal["unknown", "too_many", "input_closed", "input_full"]
+
+
+class ProcessError(SandboxError):
+    """A request about a background process that cannot be carried out; the sandbox itself is well."""
+
+    def __init__(self, problem: ProcessProblem, message: str) -> None:
+        self.problem: ProcessProblem = problem
+        super().__init__(message)
 
 
 Ending = Literal["exited", "timeout", "out_of_memory"]
@@ -106,6 +130,53 @@ class ExecResult:
     ending: Ending
     output: Output
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PtySize:
+    """The size of a terminal, in characters."""
+
+    rows: int = 24
+    columns: int = 80
+
+
+ProcessEnding = Literal["exited", "stopped", "out_of_memory"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessInfo:
+    """A background process. `argv` is its command as text, cut to MAX_ARGV characters.
+
+    `status` is of the command itself: what it started may live on after it, until `process_stop`. `exit_code` and
+    `ending` are None while it runs; "stopped" is the ending of one that `process_stop` ended. `total` counts the
+    bytes it wrote so far, `seconds` how long it ran. `log` is a path inside with all of its output (up to the
+    spill limit), None as long as `process_read` still has all of it.
+    """
+
+    number: int
+    argv: str
+    status: Literal["running", "exited"]
+    exit_code: int | None
+    ending: ProcessEnding | None
+    total: int
+    seconds: float
+    pty: bool
+    log: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessOutput:
+    """A part of what a background process wrote: `data`, from byte `start` of all of it up to byte `next`.
+
+    Only the last KEPT_OUTPUT bytes are kept: `dropped` bytes between what was asked for and `start` are gone
+    (`info.log` may hold them). Bytes from `next` to `info.total` are there to be read.
+    """
+
+    data: bytes
+    start: int
+    next: int
+    dropped: int
+    info: ProcessInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +267,49 @@ class Sandbox(Protocol):
         background live on. Cancelling the awaiting task kills the whole tree inside before CancelledError
         comes out. A command that cannot be started exits 127 (not found) or 126, with the reason as output;
         a `cwd` that is no directory raises FileError.
+        """
+
+    async def start(
+        self,
+        argv: Sequence[str | bytes],
+        *,
+        cwd: str = WORKSPACE,
+        env: Mapping[str, str] | None = None,
+        pty: PtySize | None = None,
+    ) -> int:
+        """Start `argv` in the background, without a deadline, and return its number.
+
+        Its standard input stays open. With `pty`, it has a terminal of that size for all three streams, which is
+        its controlling one. It lives until it ends, is stopped, or the sandbox goes. A command that cannot be
+        started is there nevertheless: exited with 127 (not found) or 126, the reason as its output. Raises
+        FileError for a `cwd` that is no directory, ProcessError `too_many` while MAX_PROCESSES live. Cancelling
+        ends what was started.
+        """
+
+    async def processes(self) -> list[ProcessInfo]:
+        """The background processes, oldest first, with those ended ones that are still remembered."""
+
+    async def process_read(
+        self, process: int, *, after: int = 0, wait: float = 0.0, max_bytes: int = 65536
+    ) -> ProcessOutput:
+        """Output from byte `after` on, at most `max_bytes` (and KEPT_OUTPUT) of it.
+
+        When there is none, waits up to `wait` seconds until some comes or the process ends. Raises ProcessError
+        `unknown`.
+        """
+
+    async def process_write(self, process: int, data: bytes, *, eof: bool = False) -> None:
+        """Write to a process's standard input; with `eof`, close it afterwards.
+
+        It returns when the bytes are accepted, not when they are read. On a terminal `eof` types its end-of-file
+        character, which means as much only to a program that reads lines, and the input stays open. Raises
+        ProcessError: `unknown`, `input_closed`, `input_full` when more than MAX_INPUT would wait.
+        """
+
+    async def process_stop(self, process: int, *, grace: float = 2.0) -> ProcessInfo:
+        """End a process and all it started: ask with SIGTERM, kill what still lives after `grace` seconds.
+
+        Returns when nothing of it lives; what had ended already stays as it was. Raises ProcessError `unknown`.
         """
 
     async def read(self, path: str, *, max_bytes: int = 10 << 20) -> bytes:

@@ -1,13 +1,20 @@
-"""Commands and files through the resident runner, and the checks of arguments that every way of running shares."""
+"""Commands and files through the resident runner."""
 
 from __future__ import annotations
 
-import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from sandboxes import egress
+from sandboxes.arguments import (
+    UnusableArgument,
+    argument_bytes,
+    checked_timeout,
+    environment_bytes,
+    not_startable,
+    path_bytes,
+)
+from sandboxes.background import RunnerBackground
 from sandboxes.channel import Channel
 from sandboxes.frames import Exit, Plain, Ready
 from sandboxes.protocol import SPILL_DIR, Ending, ExecResult, FileError, Output, SandboxSpec, SandboxUnavailable
@@ -17,7 +24,6 @@ FILE_SECONDS = 60.0
 LISTEN_SECONDS = 20.0
 NOT_STARTED_BYTES = 2048
 """Room for the reason why a command could not be started, however small the output limit is."""
-MAX_SECONDS = 30 * 86400.0
 
 
 class RunnerClient:
@@ -25,6 +31,7 @@ class RunnerClient:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self.background = RunnerBackground(channel)
 
     async def exec(
         self,
@@ -106,57 +113,3 @@ async def _listen(channel: Channel, hello: Ready | Plain, spec: SandboxSpec) -> 
         raise SandboxUnavailable(
             f"The image {spec.image} has no place for a proxy on its loopback{e}; use --network none."
         ) from e
-
-
-class UnusableArgument(Exception):
-    """An argument no command could be given."""
-
-
-def argument_bytes(argv: Sequence[str | bytes]) -> list[bytes]:
-    """The words of a command. Raises ValueError when there are none, UnusableArgument for one that cannot be."""
-    if not argv:
-        raise ValueError("a command needs at least one word")
-    words = []
-    for word in argv:
-        try:
-            data = word if isinstance(word, bytes) else os.fsencode(word)
-        except UnicodeEncodeError:
-            raise UnusableArgument("an argument is not valid text") from None
-        if b"\0" in data:
-            raise UnusableArgument("an argument contains a zero byte")
-        words.append(data)
-    if not words[0]:
-        raise UnusableArgument("the command's name is empty")
-    return words
-
-
-def not_startable(reason: str) -> ExecResult:
-    """The result of a command that could not be started, whatever the sandbox."""
-    return ExecResult(126, "exited", Output(f"bridle: cannot be started: {reason}\n".encode()), 0.0)
-
-
-def path_bytes(path: str) -> bytes:
-    """A path as the sandbox takes it. Raises FileError for one that cannot be."""
-    try:
-        data = os.fsencode(path)
-    except UnicodeEncodeError:
-        raise FileError("bad_path", repr(path), "is not valid text") from None
-    if not data or b"\0" in data:
-        raise FileError("bad_path", repr(path), "is empty or contains a zero byte")
-    return data
-
-
-def environment_bytes(env: Mapping[str, str] | None) -> dict[bytes, bytes]:
-    """Environment variables as bytes. Raises ValueError for names or values that cannot be."""
-    pairs = {os.fsencode(name): os.fsencode(value) for name, value in (env or {}).items()}
-    for name, value in pairs.items():
-        if not name or b"=" in name or b"\0" in name + value:
-            raise ValueError(f"no environment variable can be called {name!r} or hold a zero byte")
-    return pairs
-
-
-def checked_timeout(seconds: float) -> float:
-    """Seconds, brought below what clocks can take. Raises ValueError when not above zero."""
-    if not seconds > 0 or math.isnan(seconds):
-        raise ValueError("a timeout must be above zero")
-    return min(seconds, MAX_SECONDS)

@@ -11,6 +11,8 @@ MODULES = (
     "sandboxes.inside.files",
     "sandboxes.inside.stream",
     "sandboxes.inside.tunnel",
+    "sandboxes.inside.call",
     "sandboxes.inside.calls",
+    "sandboxes.inside.background",
     "sandboxes.inside.runner",
 )

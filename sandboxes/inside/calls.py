@@ -13,6 +13,7 @@ import sys
 import termios
 import time
 
+from sandboxes.inside.call import Call
 from sandboxes.inside.output import CHUNK, Output, Spills
 from sandboxes.inside.processes import (
     OutOfMemory,
@@ -30,24 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+WORKSPACE = b"/workspace"
 LIVE_EVERY = 0.02
 LIVE_BACKLOG = 1 << 20
 KILL_SECONDS = 5.0
+TERMINAL_HOLDS = 1 << 17
 IDLE = 2
 """How many supervisors are kept for the next calls."""
-
-
-class Call:
-    """One command under way, or over while background processes of it live on."""
-
-    def __init__(
-        self, number: int, name: bytes, supervisor: Supervisor, output: Output, deadline: float, oom_before: int
-    ) -> None:
-        self.number, self.name, self.supervisor = number, name, supervisor
-        self.output, self.deadline = output, deadline
-        self.feeding = set()  # type: set[int]
-        self.oom_before = oom_before
-        self.done = False
 
 
 class Calls:
@@ -70,11 +60,10 @@ class Calls:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         stream.watch(self.wake, select.POLLIN, self.on_child)
 
-    def patience(self) -> "float | None":
-        """Milliseconds until something is due."""
+    def due(self) -> "list[float]":
+        """When something is to be done."""
         due = [call.deadline for call in self.running.values()]
-        due += [call.output.next_live for call in self.running.values() if call.output.unseen]
-        return max(0.0, (min(due) - time.monotonic()) * 1000 + 0.5) if due else None
+        return due + [call.output.next_live for call in self.running.values() if call.output.unseen]
 
     def on_time(self) -> None:
         """Do what is due."""
@@ -87,28 +76,35 @@ class Calls:
 
     # Beginnings.
 
-    def start(self, number: int, header: "dict[str, Any]", cwd: bytes, stdin: memoryview) -> None:
+    def start(self, number: int, header: "dict[str, Any]", stdin: memoryview) -> None:
+        output = Output("{}.log".format(number), header["limit"], header["live"], self.spills)
+        deadline = time.monotonic() + header["timeout"]
+        name = header["argv"][0].encode("latin-1")
+        call = Call(number, name, output, deadline, self.out_of_memory.kills())
+        try:
+            supervisor = self.idle.pop(0) if self.idle and not stdin else self.prepare(bool(stdin))
+        except OSError as e:
+            self.no_room(call, e.errno or 0)
+            return
+        self.begin(call, supervisor, header)
+        if stdin:
+            self.feed(call, supervisor.stdin, stdin, True)
+
+    def begin(self, call: Call, supervisor: Supervisor, header: "dict[str, Any]") -> None:
+        """Have a supervisor start a call's command."""
         env = dict(self.env)
         for key, value in header["env"].items():
             env[key.encode("latin-1")] = value.encode("latin-1")
         argv = [a.encode("latin-1") for a in header["argv"]]
-        try:
-            supervisor = self.idle.pop(0) if self.idle and not stdin else self.prepare(bool(stdin))
-        except OSError as e:
-            self.no_room(number, argv[0], e.errno or 0)
-            return
-        output = Output("{}.log".format(number), header["limit"], header["live"], self.spills)
-        deadline = time.monotonic() + header["timeout"]
-        call = Call(number, argv[0], supervisor, output, deadline, self.out_of_memory.kills())
-        self.running[number] = self.serving[supervisor] = call
+        cwd = os.path.join(WORKSPACE, header["cwd"].encode("latin-1"))
+        call.supervisor = supervisor
+        self.running[call.number] = self.serving[supervisor] = call
         # A command may have stopped them.
         send_signal({supervisor.pid, supervisor.command or supervisor.pid}, signal.SIGCONT)
         self.feed(call, supervisor.request, memoryview(request_bytes(argv, cwd, env)), False)
-        if stdin:
-            self.feed(call, supervisor.stdin, stdin, True)
 
-    def prepare(self, with_stdin: bool) -> Supervisor:
-        supervisor = Supervisor(with_stdin, self.own_score)
+    def prepare(self, with_stdin: bool, terminal: "tuple[int, int] | None" = None) -> Supervisor:
+        supervisor = Supervisor(with_stdin, self.own_score, terminal)
         self.supervisors[supervisor.pid] = supervisor
         os.set_blocking(supervisor.output, False)
         os.set_blocking(supervisor.status, False)
@@ -136,16 +132,15 @@ class Calls:
             os.close(fd)
             call.supervisor.stdin = -1
 
-    def not_started(self, number: int, name: bytes, step: str, error: int) -> None:
+    def not_started(self, call: Call, step: str, error: int) -> None:
         if step == "cwd":
-            self.refuse(number, error, "cannot be the working directory: ")
+            call.withdraw()
+            self.refuse(call.number, error, "cannot be the working directory: ")
             return
-        text = b"bridle: " + name[:1000] + b": cannot be started: " + os.strerror(error).encode() + b"\n"
-        code = 127 if step == "exec" and error == errno.ENOENT else 126
-        self.stream.reply_data(number, text)
-        self.stream.reply("exit", number, b"", code=code, ending="exited", head=len(text), dropped=0, spilled=0)
+        text = b"bridle: " + call.name[:1000] + b": cannot be started: " + os.strerror(error).encode() + b"\n"
+        call.fail(self.stream, text, 127 if step == "exec" and error == errno.ENOENT else 126)
 
-    def no_room(self, number: int, name: bytes, error: int) -> None:
+    def no_room(self, call: Call, error: int) -> None:
         """No process could be made. Those that finished calls left behind go, so that the next call finds room."""
         busy = {call.supervisor.pid for call in self.running.values()}
 
@@ -155,10 +150,9 @@ class Calls:
 
         freeze_and_kill(left_behind, KILL_SECONDS)
         self.on_child()  # the dead take room until they are reaped
-        text = b"bridle: " + name[:1000] + b": cannot be started: " + os.strerror(error).encode() + b". "
-        text += b"The background processes of earlier commands have been ended to make room: try again.\n"
-        self.stream.reply_data(number, text)
-        self.stream.reply("exit", number, b"", code=126, ending="exited", head=len(text), dropped=0, spilled=0)
+        text = b"bridle: " + call.name[:1000] + b": cannot be started: " + os.strerror(error).encode() + b". "
+        text += b"What finished commands left running has been ended to make room: try again.\n"
+        call.fail(self.stream, text, 126)
 
     # News.
 
@@ -168,24 +162,27 @@ class Calls:
             data = os.read(supervisor.output, limit)
         except BlockingIOError:
             return 0
+        except OSError:
+            data = b""  # a terminal that no process has open any more
         call = self.serving.get(supervisor)
         if not data:
             self.stream.forget(supervisor.output)
             supervisor.output = -1
+            self.on_status(supervisor)  # its last words came before
             self.release(supervisor)
-        elif call is not None and call.done:
-            call.output.add_to_spill(data)
         elif call is not None:
-            call.output.add(data)
+            call.take(self.stream, data)
         return len(data)
 
     def drain(self, supervisor: Supervisor) -> None:
         """Take what is in the pipe by now, and not what comes after."""
         if supervisor.output < 0:
             return
-        waiting = bytearray(4)
-        fcntl.ioctl(supervisor.output, termios.FIONREAD, waiting)
-        left = int.from_bytes(waiting, sys.byteorder)
+        left = TERMINAL_HOLDS  # a terminal does not count what is on its way
+        if not supervisor.terminal:
+            waiting = bytearray(4)
+            fcntl.ioctl(supervisor.output, termios.FIONREAD, waiting)
+            left = int.from_bytes(waiting, sys.byteorder)
         while left > 0 and supervisor.output >= 0:
             left -= self.on_output(supervisor, min(left, CHUNK)) or left
 
@@ -209,10 +206,13 @@ class Calls:
         call = self.serving.get(supervisor)
         if word == "pid":
             supervisor.command = value
+            if call is not None:
+                call.begun(self.stream)
         elif word == "idle":
             supervisor.command = 0
             if call is not None and call.done:
                 self.release(supervisor)
+                call.gone(self.stream)
                 call = None
             if call is None:
                 self.keep_or_end(supervisor)
@@ -222,10 +222,10 @@ class Calls:
             self.finish(call, value)
         elif word == "fork":
             self.forget(call)
-            self.no_room(call.number, call.name, value)
+            self.no_room(call, value)
         else:
             self.forget(call)
-            self.not_started(call.number, call.name, word, value)
+            self.not_started(call, word, value)
 
     def release(self, supervisor: Supervisor) -> None:
         """Nothing of the supervisor's last call is left."""
@@ -300,6 +300,7 @@ class Calls:
             if not supervisor.command:
                 # Killed before it could say which process is the command: the first of those it leaves.
                 supervisor.command = min(fresh, default=0)
+                call.begun(self.stream)
             self.orphans |= fresh
             if supervisor.command not in fresh:
                 self.finish(call, int(signal.SIGKILL))
@@ -323,10 +324,7 @@ class Calls:
         if call.output.unseen or call.output.missed:
             self.show(call, time.monotonic())
         self.forget(call)
-        head, tail, dropped = call.output.ends()
-        self.stream.reply_data(call.number, head + tail)
-        counts = {"head": len(head), "dropped": dropped, "spilled": int(call.output.ok)}
-        self.stream.reply("exit", call.number, b"", code=code, ending=ending, **counts)
+        call.report(self.stream, code, ending)
 
     def forget(self, call: Call) -> None:
         call.done = True
@@ -343,20 +341,23 @@ class Calls:
     def kill(self, call: Call, ending: str) -> None:
         """Kill everything the call started and still has, then report it."""
         self.on_status(call.supervisor)
-        if call.done:
-            return
+        if not call.done:
+            self.kill_tree(call)
+            self.conclude(call, None, ending)
+
+    def kill_tree(self, call: Call) -> None:
+        """Kill everything the call started and still has."""
         # A stopped supervisor cannot end by itself: if it is missing, a command has killed it.
-        send_signal({call.supervisor.pid}, signal.SIGSTOP)
+        send_signal({call.supervisor.pid} & set(self.supervisors), signal.SIGSTOP)
         if not freeze_and_kill(lambda: self.tree(call), KILL_SECONDS):
             os._exit(1)  # whatever cannot be killed goes down with the container
-        send_signal({call.supervisor.pid}, signal.SIGKILL)
+        send_signal({call.supervisor.pid} & set(self.supervisors), signal.SIGKILL)
         self.lose(call.supervisor)
-        self.conclude(call, None, ending)
 
     def tree(self, call: Call) -> "set[int]":
         """The call's living processes. Without its supervisor, also the orphans no other call accounts for."""
         table = living()
-        if call.supervisor.pid in table:
+        if call.supervisor.pid in table and call.supervisor.pid in self.supervisors:
             return below(table, {call.supervisor.pid})
         commands = {other.supervisor.command for other in self.running.values() if other is not call}
         strays = self.strays() - commands

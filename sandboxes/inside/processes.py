@@ -7,8 +7,11 @@ one starts a command (see `identity`).
 
 import ctypes
 import errno
+import fcntl
 import os
 import signal
+import sys
+import termios
 import time
 
 from sandboxes.inside.identity import become_agent, become_supervisor, lend, separate, take_back
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 4, 15, 36
+TIOCSPTLCK, TIOCGPTN = 0x40045431, 0x80045430
 DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -146,16 +150,22 @@ class Supervisor:
     """A process that starts one command after the other, and the pipes to it.
 
     `request` takes a command, `status` brings news (see `supervise`), `output` is what its commands write. With
-    `stdin`, it is for one command only, which reads what is written there.
+    `stdin`, it is for one command only, which reads what is written there. With a terminal (its two ends, see
+    `open_terminal`), that is in the place of both.
     """
 
-    def __init__(self, with_stdin: bool, own_score: int) -> None:
-        opened = []  # type: list[int]
+    def __init__(self, with_stdin: bool, own_score: int, terminal: "tuple[int, int] | None" = None) -> None:
+        opened = list(terminal or ())
         try:
             request, self.request = _pipe(opened)
-            self.output, output = _pipe(opened)
             self.status, status = _pipe(opened)
-            stdin, self.stdin = _pipe(opened) if with_stdin else (-1, -1)
+            if terminal:
+                self.output, output = terminal
+                stdin, self.stdin = -1, os.dup(self.output)
+                opened.append(self.stdin)
+            else:
+                self.output, output = _pipe(opened)
+                stdin, self.stdin = _pipe(opened) if with_stdin else (-1, -1)
             # When memory runs out, the kernel shall pick a command and not the runner.
             write_score(own_score, b"500")
             self.pid = os.fork()
@@ -166,14 +176,14 @@ class Supervisor:
             raise
         if self.pid == 0:
             try:
-                supervise(request, stdin, output, status)
+                supervise(request, stdin, output, status, terminal is not None)
             finally:
                 os._exit(0)
         write_score(own_score, b"0")
         for fd in (request, output, status, stdin):
             if fd >= 0:
                 os.close(fd)
-        self.once = with_stdin
+        self.once, self.terminal = with_stdin, terminal is not None
         self.news = b""
         self.command = 0
 
@@ -184,6 +194,25 @@ def write_score(fd: int, score: bytes) -> None:
         os.pwrite(fd, score, 0)
     except OSError:
         pass
+
+
+def open_terminal(rows: int, columns: int) -> "tuple[int, int]":
+    """A pseudo-terminal of that size: the end that plays the terminal, and the one for programs. Raises OSError.
+
+    Done by hand because some C libraries insist that it belongs to the real user.
+    """
+    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        number = bytearray(4)
+        fcntl.ioctl(master, TIOCGPTN, number)
+        fcntl.ioctl(master, TIOCSPTLCK, bytes(4))
+        size = b"".join(n.to_bytes(2, sys.byteorder) for n in (rows, columns, 0, 0))
+        fcntl.ioctl(master, termios.TIOCSWINSZ, size)
+        name = "/dev/pts/{}".format(int.from_bytes(number, sys.byteorder))
+        return master, os.open(name, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        os.close(master)
+        raise
 
 
 def _pipe(opened: "list[int]") -> "tuple[int, int]":
@@ -201,7 +230,7 @@ def request_bytes(argv: "list[bytes]", cwd: bytes, env: "dict[bytes, bytes]") ->
     return len(data).to_bytes(8, "big") + data
 
 
-def supervise(request: int, stdin: int, output: int, status: int) -> None:
+def supervise(request: int, stdin: int, output: int, status: int, terminal: bool) -> None:
     """In the forked supervisor: start a command, report, wait until all of it is gone, take the next.
 
     Reports are lines: `pid N` when the command runs, `exit STATUS` when it has ended, or the step that failed and
@@ -232,7 +261,11 @@ def supervise(request: int, stdin: int, output: int, status: int) -> None:
         cwd, count, *rest = data[8:].split(b"\0")
         argv, variables = rest[: int(count)], rest[int(count) :]
         env = dict(zip(variables[::2], variables[1::2]))  # noqa: B905 -- Python 3.10 and newer only
-        child = start_command(argv, cwd, env, (max(stdin, 0), output), status)
+        fds = (output if terminal else max(stdin, 0), output)
+        child = start_command(argv, cwd, env, fds, status, terminal)
+        if stdin >= 0:
+            os.close(stdin)  # whoever writes to it shall see when no command reads it any more
+            stdin = -1
         while child:
             try:
                 pid, raw = os.waitpid(-1, 0)
@@ -243,7 +276,7 @@ def supervise(request: int, stdin: int, output: int, status: int) -> None:
 
 
 def start_command(
-    argv: "list[bytes]", cwd: bytes, env: "dict[bytes, bytes]", fds: "tuple[int, int]", status: int
+    argv: "list[bytes]", cwd: bytes, env: "dict[bytes, bytes]", fds: "tuple[int, int]", status: int, terminal: bool
 ) -> int:
     """Start a command and report its process id or why there is none; 0 then."""
     step = b"cwd"
@@ -252,7 +285,7 @@ def start_command(
         step = b"exec"
         lend()
         try:
-            child = spawn(argv, env, *fds)
+            child = spawn(argv, env, *fds, terminal)
         finally:
             take_back()
     except OSError as e:
@@ -264,22 +297,25 @@ def start_command(
     return child
 
 
-def spawn(argv: "list[bytes]", env: "dict[bytes, bytes]", stdin: int, output: int) -> int:
-    """Run a program in a session of its own, looked for along PATH. Raises OSError."""
+def spawn(argv: "list[bytes]", env: "dict[bytes, bytes]", stdin: int, output: int, terminal: bool) -> int:
+    """Run a program in a session of its own, looked for along PATH. Raises OSError.
+
+    With `terminal`, `stdin` is one, and becomes the one that controls the session.
+    """
     failure = FileNotFoundError(errno.ENOENT, "")  # type: OSError
     for candidate in search_path(argv[0], env.get(b"PATH", DEFAULT_PATH)):
         if not os.path.lexists(candidate):
             continue
         try:
-            if hasattr(os, "posix_spawn"):
+            if hasattr(os, "posix_spawn") and not terminal:
                 # Unlike fork, this copies nothing: it takes a third of the time.
                 actions = [(os.POSIX_SPAWN_DUP2, fd, to) for fd, to in ((stdin, 0), (output, 1), (output, 2))]
                 return os.posix_spawn(
                     candidate, argv, env, file_actions=actions, resetids=True, setsid=True, setsigmask=[]
                 )
-            return fork_and_exec(candidate, argv, env, stdin, output)
+            return fork_and_exec(candidate, argv, env, stdin, output, terminal)
         except NotImplementedError:  # a C library without sessions for posix_spawn
-            return fork_and_exec(candidate, argv, env, stdin, output)
+            return fork_and_exec(candidate, argv, env, stdin, output, terminal)
         except OSError as e:
             # A later folder may have a program that can be run; "not found" says less than any other reason.
             if e.errno not in (errno.ENOENT, errno.ENOTDIR):
@@ -287,8 +323,10 @@ def spawn(argv: "list[bytes]", env: "dict[bytes, bytes]", stdin: int, output: in
     raise failure
 
 
-def fork_and_exec(program: bytes, argv: "list[bytes]", env: "dict[bytes, bytes]", stdin: int, output: int) -> int:
-    """What posix_spawn does, for where there is none. Raises OSError."""
+def fork_and_exec(
+    program: bytes, argv: "list[bytes]", env: "dict[bytes, bytes]", stdin: int, output: int, terminal: bool
+) -> int:
+    """What posix_spawn does, for where there is none, and for terminals. Raises OSError."""
     result_read, result_write = os.pipe()
     try:
         child = os.fork()
@@ -298,6 +336,8 @@ def fork_and_exec(program: bytes, argv: "list[bytes]", env: "dict[bytes, bytes]"
                 os.setsid()
                 for fd, to in ((stdin, 0), (output, 1), (output, 2)):
                     os.dup2(fd, to)
+                if terminal:
+                    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
                 signal.pthread_sigmask(signal.SIG_SETMASK, [])
                 os.execve(program, argv, env)
             except OSError as e:

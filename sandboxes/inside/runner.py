@@ -9,8 +9,10 @@ of the runner's descriptors and can neither trace it nor read its memory. What t
 
 import os
 import sys
+import time
 
-from sandboxes.inside.calls import Calls
+from sandboxes.inside.background import Background
+from sandboxes.inside.calls import WORKSPACE, Calls
 from sandboxes.inside.files import PROBLEMS, Refused, read_file, write_file
 from sandboxes.inside.identity import is_apart, may
 from sandboxes.inside.processes import DEFAULT_PATH, harden, search_path
@@ -21,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-WORKSPACE = b"/workspace"
+BACKGROUND = frozenset(("start", "processes", "process_read", "process_write", "process_stop"))
 
 
 class Runner:
@@ -31,6 +33,7 @@ class Runner:
         self.stream = Stream(self.on_frame)
         self.calls = Calls(self.stream, self.refuse, own_score)
         self.tunnel = Tunnel(self.stream)
+        self.background = Background(self.stream, self.calls)
         self.gathering = {}  # type: dict[int, tuple[dict[str, Any], bytearray]]
         self.last = 0
 
@@ -42,8 +45,9 @@ class Runner:
         except OSError:
             pass  # the first call will say so
         while True:
-            self.stream.wait(self.calls.patience())
+            self.stream.wait(patience(self.calls.due() + self.background.due()))
             self.calls.on_time()
+            self.background.on_time()
 
     def on_frame(self, header: "dict[str, Any]", body: bytearray) -> None:
         number = header["id"]
@@ -67,14 +71,17 @@ class Runner:
             return
         self.gathering.pop(number, None)
         if header["op"] == "exec":
-            cwd = os.path.join(WORKSPACE, header["cwd"].encode("latin-1"))
-            self.calls.start(number, header, cwd, memoryview(whole))
+            self.calls.start(number, header, memoryview(whole))
         elif header["op"] == "listen":
             self.listen(number, header["port"])
+        elif header["op"] in BACKGROUND:
+            self.background.serve(number, header, whole)
         else:
             self.file_operation(number, header, whole)
 
     def cancel(self, number: int) -> None:
+        if self.background.cancel(number):
+            return
         if number in self.calls.running:
             self.calls.kill(self.calls.running[number], "cancelled")
         elif self.gathering.pop(number, None) is not None:
@@ -109,6 +116,12 @@ class Runner:
     def refuse(self, number: int, error: int, detail: str) -> None:
         problem = PROBLEMS.get(error, "other")
         self.stream.reply("error", number, b"", problem=problem, detail=detail + os.strerror(error))
+
+
+def patience(due: "list[float]") -> "float | None":
+    """Milliseconds until the first of these moments."""
+    first = min(due, default=float("inf"))
+    return None if first == float("inf") else max(0.0, (first - time.monotonic()) * 1000 + 0.5)
 
 
 def has_bash() -> bool:

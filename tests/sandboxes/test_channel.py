@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sandboxes.channel import Channel
-from sandboxes.protocol import ExecResult, SandboxLost
+from sandboxes.protocol import ExecResult, ProcessError, SandboxLost
 from sandboxes.runner_client import RunnerClient
 
 READY = {"type": "ready", "id": 0, "python": [3, 11], "bash": 1, "empty": 1}
@@ -98,6 +98,52 @@ async def test_a_lie_loses_the_sandbox(lie: str) -> None:
     with pytest.raises(SandboxLost):
         await start(client)
     assert channel.ended.done()
+
+
+STATE = {"number": 1, "code": None, "ending": None, "total": 5, "milliseconds": 9, "pty": 0, "log": 0}
+PART = {"type": "part", "id": 1, "start": 0, "state": STATE}
+LIES_OF_PROCESSES = {
+    "more than there is": frame({"type": "data", "id": 1}, b"123456") + frame(PART),
+    "more than asked for": frame({"type": "data", "id": 1}, b"12345678901") + frame(PART),
+    "a place beyond the end": frame({"type": "data", "id": 1}, b"12345") + frame({**PART, "start": 1}),
+    "another process": frame({**PART, "state": {**STATE, "number": 2}}),
+    "another kind of answer": frame({"type": "processes", "id": 1, "states": [STATE]}),
+    "just done": frame({"type": "done", "id": 1}),
+}
+
+
+@pytest.mark.parametrize("lie", LIES_OF_PROCESSES)
+async def test_a_lie_about_a_process_loses_the_sandbox(lie: str) -> None:
+    channel, client, far = await connected()
+    reading = asyncio.ensure_future(client.background.read(1, after=0, wait=1, max_bytes=10))
+    assert (await far.request())["op"] == "process_read"
+    await far.say(LIES_OF_PROCESSES[lie])
+    with pytest.raises(SandboxLost, match="broke its channel"):
+        await reading
+    assert channel.ended.done()
+
+
+async def test_the_wrong_process_stopped_loses_the_sandbox() -> None:
+    _, client, far = await connected()
+    stopping = asyncio.ensure_future(client.background.stop(1, grace=1))
+    await far.request()
+    await far.say(frame({"type": "processes", "id": 1, "states": [STATE, STATE]}))
+    with pytest.raises(SandboxLost, match="broke its channel"):
+        await stopping
+
+
+async def test_only_requests_about_processes_are_refused() -> None:
+    _, client, far = await connected()
+    writing = asyncio.ensure_future(client.background.write(1, b"x", eof=False))
+    await far.request()
+    await far.say(frame({"type": "refused", "id": 1, "reason": "input_full"}))
+    with pytest.raises(ProcessError, match="does not read"):
+        await writing
+    call = start(client)
+    await far.request()
+    await far.say(frame({"type": "refused", "id": 2, "reason": "input_full"}))
+    with pytest.raises(SandboxLost, match="broke its channel"):
+        await call
 
 
 async def test_hanging_up_in_mid_call_is_reported_and_nothing_repeated() -> None:

@@ -20,6 +20,7 @@ from sandboxes.frames import (
     encode,
     parse_message,
 )
+from sandboxes.protocol import MAX_PROCESSES
 
 NUMBERS = st.integers(min_value=0, max_value=1 << 40)
 EXITS = st.fixed_dictionaries(
@@ -39,7 +40,35 @@ OTHERS = st.fixed_dictionaries(
         "id": NUMBERS,
     }
 )
-GOOD = st.tuples(EXITS | OTHERS, st.binary(max_size=300))
+REFUSALS = st.fixed_dictionaries(
+    {
+        "type": st.just("refused"),
+        "id": NUMBERS,
+        "reason": st.sampled_from(["unknown", "too_many", "input_closed", "input_full"]),
+    }
+)
+ENDS = st.just((None, None)) | st.tuples(
+    st.integers(0, 255), st.sampled_from(["exited", "stopped", "out_of_memory"])
+)
+STATES = st.builds(
+    lambda end, fields: {**fields, "code": end[0], "ending": end[1]},
+    ENDS,
+    st.fixed_dictionaries(
+        {
+            "number": NUMBERS,
+            "total": NUMBERS,
+            "milliseconds": NUMBERS,
+            "pty": st.integers(0, 1),
+            "log": st.integers(0, 1),
+        }
+    ),
+)
+LISTS = st.fixed_dictionaries(
+    {"type": st.just("processes"), "id": NUMBERS, "states": st.lists(STATES, max_size=MAX_PROCESSES)}
+)
+PARTS = st.fixed_dictionaries({"type": st.just("part"), "id": NUMBERS, "start": NUMBERS, "state": STATES})
+MESSAGES = EXITS | OTHERS | REFUSALS | LISTS | PARTS
+GOOD = st.tuples(MESSAGES, st.binary(max_size=300))
 
 
 def packet(data: bytes, kind: int = 1) -> bytes:
@@ -86,12 +115,17 @@ JSON = st.recursive(
 )
 NEARLY = st.builds(
     lambda good, more, drop: {k: v for k, v in {**good, **more}.items() if k != drop},
-    EXITS | OTHERS,
+    MESSAGES,
     st.dictionaries(
-        st.sampled_from(["id", "type", "code", "head", "spilled", "extra", "ending"]), JSON, max_size=3
+        st.sampled_from(["id", "type", "code", "head", "spilled", "extra", "ending", "state", "states", "start"]),
+        JSON | STATES | st.lists(STATES, max_size=40),
+        max_size=3,
     ),
-    st.sampled_from(["", "id", "type", "code"]),
+    st.sampled_from(["", "id", "type", "code", "state", "reason"]),
 )
+
+
+STATE = '{"number":1,"code":null,"ending":null,"total":5,"milliseconds":9,"pty":0,"log":0}'
 
 
 @given(JSON | NEARLY)
@@ -117,6 +151,12 @@ def test_any_json_is_a_message_or_a_protocol_error(value: object) -> None:
         b'{"type":"exit","id":1,"code":0,"ending":"won","head":0,"dropped":0,"spilled":0}',
         b'{"type":"error","id":1,"problem":"rm -rf","detail":""}',
         b'{"type":"error","id":1,"problem":"other","detail":"' + b"x" * 501 + b'"}',
+        b'{"type":"refused","id":1,"reason":"because"}',
+        b'{"type":"processes","id":1,"states":[{}]}',
+        f'{{"type":"processes","id":1,"states":[{",".join([STATE] * (MAX_PROCESSES + 1))}]}}'.encode(),
+        f'{{"type":"part","id":1,"start":-1,"state":{STATE}}}'.encode(),
+        f'{{"type":"part","id":1,"start":0,"state":{STATE.replace("null", "0", 1)}}}'.encode(),
+        f'{{"type":"part","id":1,"start":0,"state":{STATE.replace("9", "-9")}}}'.encode(),
         b'{"type":"done","id":1,"__class__":"os.system"}',
         b"\xff\xfe",
         b"",
