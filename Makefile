@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help demo test lint format types contracts bench setup engine model debian clean
+.PHONY: help demo test lint format types contracts bench setup engine bubblewrap model debian clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ setup: $(STAMP)  ## make the virtual environment
 
 engine: $(STAMP)  ## find a Docker engine, or install and start one where that can be done
 	@scripts/engine.sh
+
+bubblewrap:  ## install bubblewrap where that can be done; without it tests skip loudly
+	@scripts/bubblewrap.sh || true
 
 model: $(STAMP)  ## fetch and verify the embedded model
 	@$(BIN)/bridle model pull
@@ -42,7 +45,7 @@ contracts: $(STAMP)  ## which folder may import which
 debian:  ## a small Debian for test images, made once; without it tests skip loudly
 	@scripts/debian_root.sh --install >/dev/null || true
 
-test: lint types contracts engine model debian  ## everything that has to pass
+test: lint types contracts engine bubblewrap model debian  ## everything that has to pass
 	@$(BIN)/pytest
 
 bench: engine  ## speed against peers, in one run

@@ -1,4 +1,4 @@
-"""The channel to a sandbox's resident runner: requests out, replies in, over the container's own streams.
+"""The channel to a sandbox's resident runner: requests out, replies in, over the first process's own streams.
 
 Threat model: the far end is trusted no further than `frames` parses it. A reply can only answer a request that
 is open, and bring no more bytes than that request allows; anything else breaks the channel, and with it the
@@ -73,9 +73,9 @@ class Pending:
 class Channel(asyncio.Protocol):
     """One stream. When it ends, for whatever reason, every pending and later request fails with SandboxLost."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, packets: bool = True) -> None:
         self._name = name
-        self._parser = FrameParser()
+        self._parser = FrameParser(packets=packets)
         self._transport: asyncio.Transport | None = None
         self._pending: dict[int, Pending] = {}
         self.last = 0
@@ -89,10 +89,13 @@ class Channel(asyncio.Protocol):
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     @classmethod
-    async def over(cls, sock: socket.socket, early: bytes, name: str) -> Channel:
-        """A channel over a connected socket from which `early` has been read already."""
+    async def over(cls, sock: socket.socket, early: bytes, name: str, *, packets: bool = True) -> Channel:
+        """A channel over a connected socket from which `early` has been read already.
+
+        `packets` says whether an engine stands between, which wraps what it hands on.
+        """
         loop = asyncio.get_running_loop()
-        _, channel = await loop.create_connection(lambda: cls(name), sock=sock)
+        _, channel = await loop.create_connection(lambda: cls(name, packets=packets), sock=sock)
         channel.data_received(early)
         return channel
 
@@ -124,7 +127,7 @@ class Channel(asyncio.Protocol):
         self._transport = transport
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._fail("its container stopped")
+        self._fail("its first process ended")
 
     def pause_writing(self) -> None:
         self._writable.clear()

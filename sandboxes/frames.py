@@ -4,8 +4,9 @@ Threat model: everything here was written by something inside the sandbox, in th
 types are fixed, sizes are checked before anything is kept, and whatever does not fit raises ProtocolError and
 nothing else. Memory: one frame of at most MAX_HEADER + MAX_BODY bytes, and what one read brought.
 
-The engine wraps the container's two streams in packets (kind, three zero bytes, length); inside standard output
-are our frames: header length, body length (4 bytes each, big-endian), a JSON header, the body.
+An engine wraps the container's two streams in packets (kind, three zero bytes, length); inside standard output, or
+in a plain stream by themselves, are our frames: header length, body length (4 bytes each, big-endian), a JSON
+header, the body.
 """
 
 from __future__ import annotations
@@ -189,9 +190,13 @@ class Frame:
 
 
 class FrameParser:
-    """Takes the engine's stream as it comes and hands out frames. After a ProtocolError it is of no more use."""
+    """Takes a stream as it comes and hands out frames. After a ProtocolError it is of no more use.
 
-    def __init__(self) -> None:
+    `packets` says whether the stream is an engine's, wrapped in its packets.
+    """
+
+    def __init__(self, *, packets: bool = True) -> None:
+        self._packets = packets
         self._packet_head = bytearray()
         self._packet_left = 0
         self._packet_kind = 0
@@ -202,6 +207,10 @@ class FrameParser:
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that `data` completes. Raises ProtocolError."""
         frames: list[Frame] = []
+        if not self._packets:
+            self._buffer += data
+            self._take_frames(frames)
+            return frames
         view = memoryview(data)
         while view:
             if not self._packet_left:

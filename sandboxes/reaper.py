@@ -134,7 +134,7 @@ def save_workspace(engine: Engine, container: str, target: Path) -> bool:
     try:
         _save(engine, container, temporary)
         temporary.replace(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except docker.errors.NotFound:
         return False
     except (SandboxError, requests.exceptions.RequestException):
@@ -175,7 +175,7 @@ def _save(engine: Engine, container: str, file: Path) -> None:
         close()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     fd = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,11 +52,18 @@ def engine() -> None:
         pytest.skip("NO DOCKER ENGINE ANSWERS: these tests prove nothing until one does")
 
 
+@pytest.fixture(scope="session")
+def bubblewrap() -> None:
+    """The bwrap program, or a loud skip. That it does not work here is a failure."""
+    if shutil.which("bwrap") is None:
+        pytest.skip("NO BUBBLEWRAP: the bwrap command is missing; these tests prove nothing until it is there")
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
-    if report.skipped and any(item.get_closest_marker(name) for name in ("docker", "local_model")):
+    if report.skipped and any(item.get_closest_marker(name) for name in ("docker", "bubblewrap", "local_model")):
         _SKIPPED.append(item.nodeid)
 
 

@@ -53,7 +53,10 @@ class Stream:
                 handler()
 
     def receive(self) -> None:
-        data = os.read(0, FRAME)
+        try:
+            data = os.read(0, FRAME)
+        except BlockingIOError:  # both directions may be one socket, which is then like standard output
+            return
         if not data:
             # The owner is gone. Being the first process, this ends every other one.
             os._exit(0)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import docker
 
+from sandboxes.bubblewrap_backend import BubblewrapBackend, default_folder
+from sandboxes.bubblewrap_sandbox import BubblewrapSandbox
 from sandboxes.docker_backend import DockerBackend
 from sandboxes.protocol import Backend, Sandbox
+from sandboxes.scratch import PLACES
 
 
 class Outside(Protocol):
@@ -59,12 +65,37 @@ class OnTheEngine:
         self._client.close()
 
 
+class InNamespaces:
+    """The user whose processes and files they are. See `Outside`."""
+
+    def kill(self, box: Sandbox) -> None:
+        os.kill(self.first_process(box), signal.SIGKILL)
+
+    def pause(self, box: Sandbox) -> None:
+        os.kill(self.first_process(box), signal.SIGSTOP)
+
+    def resume(self, box: Sandbox) -> None:
+        os.kill(self.first_process(box), signal.SIGCONT)
+
+    def remove(self, box: Sandbox) -> None:
+        self.kill(box)
+        shutil.rmtree(default_folder(os.environ) / box.name)
+
+    def first_process(self, box: Sandbox) -> int:
+        assert isinstance(box, BubblewrapSandbox)
+        return box.pid
+
+    def close(self) -> None:
+        pass
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One way to have a sandbox. `image` is `host` or the fixture that makes one.
 
     `needs` are fixtures that skip loudly where the backend cannot run, and `mark` (of pytest) says that they may.
-    `runner`: is there a resident runner in it (the image has Python)?
+    `runner`: is there a resident runner in it (the image has Python)? `scratch` are mounts that can be written,
+    since what they show is the sandbox's own.
     """
 
     name: str
@@ -74,6 +105,7 @@ class Kind:
     needs: tuple[str, ...] = ()
     mark: str = "docker"
     runner: bool = True
+    scratch: tuple[str, ...] = ()
 
 
 KINDS = [
@@ -81,4 +113,13 @@ KINDS = [
     Kind("docker-debian", DockerBackend, "debian_image", OnTheEngine, ("engine",)),
     Kind("docker-no-python", DockerBackend, "no_python_image", OnTheEngine, ("engine",), runner=False),
     Kind("docker-busybox", DockerBackend, "busybox_image", OnTheEngine, ("engine",), runner=False),
+    Kind(
+        "bubblewrap",
+        BubblewrapBackend,
+        "host",
+        InNamespaces,
+        ("bubblewrap",),
+        "bubblewrap",
+        scratch=tuple(PLACES.values()),
+    ),
 ]
