@@ -18,13 +18,23 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sandboxes.arguments import path_bytes
 from sandboxes.cgroups import Group
 from sandboxes.channel import Channel
 from sandboxes.engine import in_thread
 from sandboxes.namespace import View, start
-from sandboxes.protocol import WORKSPACE, ExecResult, FileError, SandboxError, SandboxLost
+from sandboxes.protocol import (
+    WORKSPACE,
+    ExecResult,
+    FileError,
+    ProcessInfo,
+    ProcessOutput,
+    PtySize,
+    SandboxError,
+    SandboxLost,
+)
 from sandboxes.reaper import MAX_SAVED, TRAILER, sync_folder
-from sandboxes.runner_client import RunnerClient, path_bytes
+from sandboxes.runner_client import RunnerClient
 from sandboxes.scratch import kill_and_wait
 
 PIECE = 1 << 18
@@ -89,6 +99,30 @@ class BubblewrapSandbox:
         return await self._means.exec(
             argv, cwd=cwd, env=env, stdin=stdin, timeout=timeout, max_output=max_output, on_output=on_output
         )
+
+    async def start(
+        self,
+        argv: Sequence[str | bytes],
+        *,
+        cwd: str = WORKSPACE,
+        env: Mapping[str, str] | None = None,
+        pty: PtySize | None = None,
+    ) -> int:
+        return await self._means.background.start(argv, cwd=cwd, env=env, pty=pty)
+
+    async def processes(self) -> list[ProcessInfo]:
+        return await self._means.background.list()
+
+    async def process_read(
+        self, process: int, *, after: int = 0, wait: float = 0.0, max_bytes: int = 65536
+    ) -> ProcessOutput:
+        return await self._means.background.read(process, after=after, wait=wait, max_bytes=max_bytes)
+
+    async def process_write(self, process: int, data: bytes, *, eof: bool = False) -> None:
+        await self._means.background.write(process, data, eof=eof)
+
+    async def process_stop(self, process: int, *, grace: float = 2.0) -> ProcessInfo:
+        return await self._means.background.stop(process, grace=grace)
 
     async def read(self, path: str, *, max_bytes: int = 10 << 20) -> bytes:
         return await self._means.read(path, max_bytes=max_bytes)
