@@ -7,9 +7,9 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from agent import loop
+from agent import loop, network
 from agent.autonomy.gate import Gate
-from agent.autonomy.levels import ALLOWED, Level
+from agent.autonomy.levels import Level, allowed
 from agent.checks import PROBE, find_check, import_path, needs_pytest
 from agent.context.conversation import TURN, Conversation
 from agent.context.prompts import render
@@ -47,10 +47,12 @@ NOW = " The autonomy level is {level}. {check}"
 async def prepare(session: Session, *, finished: bool) -> Work:
     """Everything up to the first word of the model. `finished`: only checking and delivery are left.
 
-    Raises SandboxError, ModelError, UsageProblem, OSError.
+    Raises SandboxError, ModelError, UsageProblem, NetworkDenied, OSError.
     """
     await _tidy(session)
-    session.gate = Gate(session.settings.autonomy, session.approver, session.record)
+    listed = session.settings.reach.mode == "allowlist"
+    session.gate = Gate(session.settings.autonomy, session.approver, session.record, listed=listed)
+    await network.approve(session)
     suggested = repository_settings(session.repository.root)
     session.image = session.settings.image or suggested.image or DEFAULT_IMAGE
     base = session.base = await _take_in(session)
@@ -110,7 +112,14 @@ async def _open_sandbox(session: Session, base: Base, *, saved: bool) -> Sandbox
     seconds = round(time.monotonic() - start, 3)
     name, image = session.backend.name, spec.image
     session.record(
-        SandboxOpened(run_id=spec.run_id, name=sandbox.name, image=image, backend=name, seconds=seconds)
+        SandboxOpened(
+            run_id=spec.run_id,
+            name=sandbox.name,
+            image=image,
+            backend=name,
+            seconds=seconds,
+            network=str(spec.network),
+        )
     )
     session.safe = False
     return sandbox
@@ -161,8 +170,15 @@ def _verification(session: Session, suggested: RepositorySettings, base: Base) -
 def sandbox_spec(session: Session, run_id: str) -> SandboxSpec:
     """What kind of sandbox this session works in."""
     paths = session.base.text_paths() if session.base else []
-    keeper = str(session.store.root)
-    return SandboxSpec(run_id=run_id, image=session.image, keeper=keeper, env={"PYTHONPATH": import_path(paths)})
+    rules, egress = network.reach(session, run_id)
+    return SandboxSpec(
+        run_id=run_id,
+        image=session.image,
+        keeper=str(session.store.root),
+        env={"PYTHONPATH": import_path(paths)},
+        network=rules,
+        egress=egress,
+    )
 
 
 def strategy_of(session: Session) -> str:
@@ -212,13 +228,16 @@ def _begin_conversation(session: Session, work: Work, *, has_git: bool, saved: b
         files = FILES_BACK if saved else FILES_LOST
         work.record(UserMessage(role="user", text=RESUMED.format(files=files) + now))
         return
+    reach = session.settings.reach
     prompt = render(
         "system.md.j2",
         workspace=WORKSPACE,
         has_git=has_git,
         check=work.check,
         level=int(level),
-        allowed=", ".join(sorted(ALLOWED[level])),
+        allowed=", ".join(sorted(allowed(level, listed=reach.mode == "allowlist"))),
+        network=reach.mode,
+        hosts=", ".join(map(str, reach.hosts)),
     )
     work.record(UserMessage(role="system", text=prompt))
     work.record(UserMessage(role="user", text=session.task, by="user"))

@@ -20,6 +20,7 @@ from agent import loop
 from agent.ending import Judged, check_and_deliver, recover_delivery, report, take_patch
 from agent.journal import AnyEvent, ModelReplied, PatchTaken, UserMessage
 from agent.models.protocol import ContextOverflow, ModelError
+from agent.network import NetworkDenied
 from agent.opening import prepare, strategy_of
 from agent.outcomes import Outcome, UsageProblem
 from agent.repository.stream import PatchProblem
@@ -105,6 +106,10 @@ async def _bounded(session: Session, part: Coroutine[Any, Any, T], *, guarded: b
         return End(Outcome.MODEL_FAILED, str(error))
     except SandboxError as error:
         return End(Outcome.SANDBOX_FAILED, str(error))
+    except NetworkDenied as error:
+        if error.quit:
+            return End(Outcome.INTERRUPTED, loop.QUIT)
+        return End(Outcome.APPROVAL_NEEDED, f"the sandbox is not opened to the whole network: {error}")
     except PatchProblem as error:
         return End(Outcome.CHECKS_FAIL, f"the changes cannot be taken out: {error}")
     except UsageProblem as error:

@@ -23,6 +23,7 @@ from agent.settings import Settings
 from agent.store import SessionFolder, Store
 from agent.verification import Verification
 from agent.work import Watcher
+from sandboxes.outside import Outside
 from sandboxes.protocol import Backend, Sandbox
 
 T = TypeVar("T")
@@ -121,7 +122,8 @@ class LateModel:
 class Session:
     """Everything one session needs, handed in; and what it has opened so far.
 
-    `safe` says that the sandbox holds nothing which is not saved or delivered.
+    `safe` says that the sandbox holds nothing which is not saved or delivered. `outside` is how hosts are reached,
+    by default this machine's own way.
     """
 
     folder: SessionFolder
@@ -135,6 +137,7 @@ class Session:
     watch: Watcher
     make_model: Callable[[], Model]
     interrupt: Interrupt = field(default_factory=Interrupt)
+    outside: Outside | None = None
     image: str = ""
     base: Base | None = None
     sandbox: Sandbox | None = None

@@ -15,15 +15,16 @@ import os
 import stat
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.autonomy.levels import DEFAULT_LEVEL, Level, parse_level
 from agent.autonomy.visible import visible
 from agent.budgets import Budgets
 from agent.outcomes import UsageProblem
+from sandboxes.network import Network, NetworkMode, parse_rule
 
 Strategy = Literal["loop", "repair"]
 
@@ -48,6 +49,10 @@ class Settings(BaseSettings):
     """`host`, or an image that the engine has; by default the repository's choice, else `host`."""
     strategy: Strategy | None = None
     """`loop` or `repair`; by default what the model's profile says."""
+    network: NetworkMode | None = None
+    """`none`, `allowlist` (the hosts of `allow_hosts`) or `full`; by default `allowlist` where hosts are given."""
+    allow_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Hosts that commands may reach: `example.org`, `example.org:8443`, `*.example.org`."""
     verify: str | None = None
     """The command that must pass."""
     verify_timeout: float = Field(default=600.0, gt=0)
@@ -69,6 +74,21 @@ class Settings(BaseSettings):
     @classmethod
     def _level(cls, value: Any) -> Any:
         return parse_level(value) if isinstance(value, str) else value
+
+    @field_validator("allow_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, value: Any) -> Any:
+        hosts = value.replace(",", " ").split() if isinstance(value, str) else value
+        if isinstance(hosts, list | tuple):
+            for host in hosts:
+                parse_rule(str(host))
+        return hosts
+
+    @property
+    def reach(self) -> Network:
+        """What the sandbox can reach."""
+        mode = self.network or ("allowlist" if self.allow_hosts else "none")
+        return Network(mode, tuple(map(parse_rule, self.allow_hosts)) if mode == "allowlist" else ())
 
     @property
     def budgets(self) -> Budgets:
@@ -99,6 +119,7 @@ class RepositorySettings(BaseModel):
 
     verify: str | None = None
     image: str | None = None
+    network: Literal["none"] | None = None
     autonomy: Level | None = None
     max_steps: int | None = Field(default=None, ge=1, le=MAX_LIMIT)
     max_tokens: int | None = Field(default=None, ge=1, le=MAX_LIMIT)
@@ -135,7 +156,7 @@ def load(given: dict[str, Any]) -> Settings:
             raise UsageProblem(f"the settings at {path} are a folder: BRIDLE_CONFIG has to name a TOML file")
         if os.environ.get("BRIDLE_CONFIG") and not path.exists():
             raise UsageProblem(f"BRIDLE_CONFIG names {path}, which does not exist")
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        return Settings(**{name: value for name, value in given.items() if value not in (None, [])})
     except ValidationError as error:
         raise UsageProblem(f"a setting is wrong: {_first(error)}") from error
     except (ValueError, RecursionError) as error:
@@ -145,7 +166,9 @@ def load(given: dict[str, Any]) -> Settings:
 
 
 def tighten(settings: Settings, root: Path) -> Settings:
-    """The settings with level and limits lowered to what the repository at `root` says. Raises UsageProblem.
+    """The settings with level, limits and network lowered to what the repository at `root` says.
+
+    Raises UsageProblem.
 
     A cost limit of the repository's counts only where the price is known: without one there is no cost.
     """
@@ -155,7 +178,8 @@ def tighten(settings: Settings, root: Path) -> Settings:
         limits["max_cost"] = None
     autonomy = settings.autonomy if said.autonomy is None else min(settings.autonomy, said.autonomy)
     budgets = settings.budgets.tightened(Budgets(**limits))
-    return settings.model_copy(update={**budgets.model_dump(), "autonomy": autonomy})
+    network = settings.network if said.network is None else said.network
+    return settings.model_copy(update={**budgets.model_dump(), "autonomy": autonomy, "network": network})
 
 
 def repository_settings(root: Path) -> RepositorySettings:

@@ -32,6 +32,13 @@ VerifyTimeout = Annotated[float | None, typer.Option(help="Seconds the verify co
 Image = Annotated[
     str | None, typer.Option(help="`host` (your own toolchain, read-only) or an image the engine has.")
 ]
+Network = Annotated[
+    str | None, typer.Option(help="`none`, `allowlist` or `full`; allowlist where hosts are given, else none.")
+]
+AllowHosts = Annotated[
+    list[str] | None,
+    typer.Option("--allow-host", help="A host that commands may reach, such as example.org or *.example.org."),
+]
 Strategy = Annotated[str | None, typer.Option(help="`loop` or `repair`; by default what suits the model.")]
 Price = Annotated[str | None, typer.Option(help="US dollars a million tokens: IN/OUT or IN/CACHED/OUT.")]
 History = Annotated[
@@ -63,6 +70,8 @@ def fix(
     verify: Verify = None,
     verify_timeout: VerifyTimeout = None,
     image: Image = None,
+    network: Network = None,
+    allow_hosts: AllowHosts = None,
     strategy: Strategy = None,
     price: Price = None,
     history: History = None,
@@ -101,6 +110,8 @@ def resume(
     verify: Verify = None,
     verify_timeout: VerifyTimeout = None,
     image: Image = None,
+    network: Network = None,
+    allow_hosts: AllowHosts = None,
     strategy: Strategy = None,
     price: Price = None,
     max_steps: MaxSteps = None,
@@ -110,9 +121,8 @@ def resume(
     json: Json = False,
 ) -> None:
     """Go on with a session that was interrupted, died, ran out of budget or waits for an approval."""
-    given = {
-        name: value for name, value in locals().items() if name not in {"session", "json"} and value is not None
-    }
+    said = {name: value for name, value in locals().items() if name not in {"session", "json"}}
+    given = {name: value for name, value in said.items() if value not in (None, [])}
     from agent.journal import SessionStarted
     from agent.outcomes import UsageProblem
     from agent.repository.source import open_repository

@@ -27,6 +27,8 @@ from agent.journal import (
     GateDecided,
     LevelChanged,
     ModelReplied,
+    NetworkFinished,
+    NetworkRequested,
     PatchTaken,
     SandboxOpened,
     SessionEnded,
@@ -113,7 +115,8 @@ class TerminalWatcher:
         """One event of the journal, in a line or a few, or not at all."""
         match event:
             case SandboxOpened():
-                where = f" {event.backend} · image {event.image} · {event.seconds:.1f} s"
+                reach = f" · network {event.network}" if event.network != "none" else ""
+                where = f" {event.backend} · image {event.image}{reach} · {event.seconds:.1f} s"
                 self.line(("sandbox", "green"), where)
             case UserMessage(by="harness", role="user"):
                 self.line(("told the model", "yellow"), " ", _brief(event.text))
@@ -123,6 +126,13 @@ class TerminalWatcher:
                 self._result(event)
             case GateDecided() if event.by != "table":
                 self.line(("gate", "magenta"), f" {event.verdict} · {event.cause}")
+            case NetworkRequested() if event.verdict != "allowed":
+                place = f" {event.method} {event.host}:{event.port}" if event.host else ""
+                self.line(("network", "magenta"), place, " ", (event.verdict, "red"), f": {event.why}")
+            case NetworkFinished():
+                moved = f" · {event.up} bytes up, {event.down} down · {event.seconds:.1f} s"
+                problem = f" · {event.problem}" if event.problem else ""
+                self.line(("network", "magenta"), f" {event.method} {event.host}:{event.port}{moved}{problem}")
             case LevelChanged():
                 self.line(("autonomy", "magenta"), f" {event.before} → {event.after}")
             case AttemptMade():

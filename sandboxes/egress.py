@@ -172,7 +172,8 @@ class Proxy:
             raise
         finally:
             up, down = (way.up, way.down) if way else (0, 0)
-            self._tell(Finished(number, up, down, round(time.monotonic() - begun, 3), problem))
+            seconds = round(time.monotonic() - begun, 3)
+            self._tell(Finished(number, name, port, method, up, down, seconds, problem))
 
     async def _resolve(self, name: str, port: int) -> Sequence[str]:
         try:

@@ -57,6 +57,13 @@ class Network:
     mode: NetworkMode = "none"
     hosts: tuple[HostRule, ...] = ()
 
+    def __str__(self) -> str:
+        return (
+            f"allowlist: {', '.join(map(str, self.hosts)) or 'no hosts'}"
+            if self.mode == "allowlist"
+            else self.mode
+        )
+
 
 def parse_rule(text: str) -> HostRule:
     """A rule from `example.org`, `example.org:8443` or `*.example.org`. Raises ValueError with a sentence."""

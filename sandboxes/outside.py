@@ -42,6 +42,9 @@ class Finished:
     """A request that was let through is over: bytes sent to the host and received from it, and what went wrong."""
 
     number: int
+    host: str
+    port: int
+    method: str
     up: int
     down: int
     seconds: float

@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol, assert_never
 
 from pydantic import ValidationError
 
-from agent.autonomy.levels import ALLOWED, Level, decide
+from agent.autonomy.levels import Level, allowed, decide
 from agent.autonomy.remembered import Remembered, Shape, shape_of
 from agent.autonomy.words import cause, in_order, level_words, names
 from agent.journal import AnyEvent, GateDecided, LevelChanged
@@ -36,7 +36,8 @@ class Question:
     """What an approver is asked. Everything but `because`, `cause`, `level` and `note` may be the model's text.
 
     `because` are the effects that made the table ask, `cause` is that in words. `always` says what "always" would
-    remember ("" where it would remember nothing). `note` says why the same call is asked about again.
+    remember ("" where it would remember nothing). `note` says why the same call is asked about again. `listed`:
+    the network is a list of hosts.
     """
 
     call: ToolCall
@@ -50,6 +51,7 @@ class Question:
     cwd: str
     always: str = ""
     note: str = ""
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +149,20 @@ class _Asked:
 class Gate:
     """Rules on calls. `asked` and `denied` count; `needed_approval`: something was denied for want of a person."""
 
-    def __init__(self, level: Level, approver: Approver, on_event: Callable[[AnyEvent], None]) -> None:
-        """`on_event` journals; it is called before a ruling is returned or a new level takes effect."""
+    def __init__(
+        self, level: Level, approver: Approver, on_event: Callable[[AnyEvent], None], *, listed: bool = False
+    ) -> None:
+        """`on_event` journals; it is called before a ruling is returned or a new level takes effect.
+
+        `listed` says that the sandbox reaches the hosts of the user's list and no others.
+        """
         self.asked = 0
         self.denied = 0
         self.needed_approval = False
         self._level = level
         self._approver = approver
         self._on_event = on_event
+        self._listed = listed
         self._remembered = Remembered()
         self._one_at_a_time = asyncio.Lock()
         self._quit = False
@@ -179,16 +187,11 @@ class Gate:
 
     async def review_delivery(self, summary: Preview) -> Ruling:
         """Rule on changing the user's repository by what `summary` shows. Never remembered by "always"."""
-        call = ToolCall(id="delivery", name="deliver", arguments="{}")
+        return await self._settle(_session_case("delivery", "deliver", Effect.DELIVER, summary))
 
-        async def preview() -> Preview:
-            return summary
-
-        def edited(_: dict[str, Any]) -> _Case:
-            raise ValueError("a delivery cannot be edited: say yes or no to it as it is")
-
-        effects = frozenset({Effect.DELIVER})
-        return await self._settle(_Case(call, call.name, {}, effects, None, "", preview, edited))
+    async def review_network(self, summary: Preview) -> Ruling:
+        """Rule on a sandbox for this session that reaches every host. Never remembered by "always"."""
+        return await self._settle(_session_case("network", "network", Effect.NETWORK, summary))
 
     async def _settle(self, case: _Case) -> Ruling:
         asked = _Asked()
@@ -203,7 +206,7 @@ class Gate:
 
     def _standing(self, case: _Case, asked: _Asked) -> Ruling | None:
         """The ruling as things stand, journalled; None when the approver has to be asked."""
-        verdict, because = decide(self._level, case.effects)
+        verdict, because = decide(self._level, case.effects, listed=self._listed)
         why = cause(self._level, because)
         who = self._approver.name
         if asked.quit or self._quit:
@@ -211,7 +214,7 @@ class Gate:
         if asked.refusal is not None:
             return self._rule(case, asked, "deny", why, who, _refusal_words(asked.refusal, why))
         if verdict == "deny":
-            reason = f"{why}. It allows: {names(ALLOWED[self._level])}. End with a plan instead of changes"
+            reason = f"{why}. It allows: {names(allowed(self._level))}. End with a plan instead of changes"
             return self._rule(case, asked, "deny", why, "table", reason)
         if verdict == "allow":
             return self._rule(case, asked, "allow", f"{level_words(self._level)} allows it", "table")
@@ -225,7 +228,7 @@ class Gate:
         """Put the case to the approver once and note the answer; returns the case as it now stands."""
         preview = await _preview(case)
         level = self._level
-        verdict, because = decide(level, case.effects)
+        verdict, because = decide(level, case.effects, listed=self._listed)
         if verdict != "ask":  # the slider moved while the preview was made
             return case
         question = Question(
@@ -240,6 +243,7 @@ class Gate:
             cwd=case.cwd,
             always=case.shape.words if case.shape else "",
             note=asked.note,
+            listed=self._listed,
         )
         self.asked += 1
         asked.approved, asked.note = None, ""
@@ -295,6 +299,19 @@ class Gate:
         refusal = asked.refusal
         said = refusal.reason if refusal is not None and not refusal.unattended else ""
         return Ruling(verdict, case.arguments, reason, quit=asked.quit or self._quit, said=said)
+
+
+def _session_case(name: str, tool: str, effect: Effect, summary: Preview) -> _Case:
+    """A question about the session itself, which is no call of the model's."""
+
+    async def preview() -> Preview:
+        return summary
+
+    def edited(_: dict[str, Any]) -> _Case:
+        raise ValueError("this cannot be edited: say yes or no to it as it is")
+
+    call = ToolCall(id=name, name=tool, arguments="{}")
+    return _Case(call, tool, {}, frozenset({effect}), None, "", preview, edited)
 
 
 def _tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench) -> _Case:

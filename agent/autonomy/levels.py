@@ -41,7 +41,7 @@ ALLOWED: dict[Level, Effects] = {
     Level.TRUSTED: _READ | {Effect.WRITE, Effect.RUN, Effect.HISTORY, Effect.DESTROY},
     Level.FULL: EVERY_EFFECT,
 }
-"""What each level allows without asking. Network at `trusted` waits for a list of hosts: until then it asks."""
+"""What each level allows without asking. See `allowed` for a sandbox that reaches the hosts of a list alone."""
 
 
 class Decision(NamedTuple):
@@ -51,9 +51,14 @@ class Decision(NamedTuple):
     because: Effects
 
 
-def decide(level: Level, effects: Effects) -> Decision:
+def allowed(level: Level, *, listed: bool = False) -> Effects:
+    """What `level` allows without asking. `listed`: the network is a list of hosts that the user gave."""
+    return ALLOWED[level] | {Effect.NETWORK} if listed and level >= Level.TRUSTED else ALLOWED[level]
+
+
+def decide(level: Level, effects: Effects, *, listed: bool = False) -> Decision:
     """What `level` says to a call with `effects`: the strictest verdict any of them gets."""
-    beyond = (effects or EVERY_EFFECT) - ALLOWED[level]
+    beyond = (effects or EVERY_EFFECT) - allowed(level, listed=listed)
     if not beyond:
         return Decision("allow", effects)
     return Decision("deny" if level is Level.PLAN else "ask", beyond)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.autonomy.levels import ALLOWED, Level, decide
+from agent.autonomy.levels import Level, allowed, decide
 from tools.protocol import Effect, Effects
 
 EFFECT_WORDS: dict[Effect, str] = {
@@ -44,13 +44,13 @@ def cause(level: Level, because: Effects) -> str:
     return f"{level_words(level)} {does} a call that could {could(because)}"
 
 
-def explain(level: Level, effects: Effects) -> str:
+def explain(level: Level, effects: Effects, *, listed: bool = False) -> str:
     """Why a call with `effects` is asked about at `level`, and which level would not ask."""
-    because = decide(level, effects).because
-    free = next(each for each in Level if decide(each, effects).verdict == "allow")
+    because = decide(level, effects, listed=listed).because
+    free = next(each for each in Level if decide(each, effects, listed=listed).verdict == "allow")
     return (
-        f"{level_words(level).capitalize()} allows without asking: {names(ALLOWED[level])}. "
+        f"{level_words(level).capitalize()} allows without asking: {names(allowed(level, listed=listed))}. "
         f"This call could also {could(because)}. "
         f"The lowest level that would not ask is {int(free)} {free.label}, "
-        f"which allows: {names(ALLOWED[free])}."
+        f"which allows: {names(allowed(free, listed=listed))}."
     )

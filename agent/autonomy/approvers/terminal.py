@@ -90,7 +90,7 @@ class TerminalApprover:
                     if (level := await self._level(question, console)) is not None:
                         return SetLevel(level)
                 case "w" | "why":
-                    console.print(explain(question.level, question.effects))
+                    console.print(explain(question.level, question.effects, listed=question.listed))
                 case "d" | "all":
                     await self._page(question, console)
                 case "q" | "quit":

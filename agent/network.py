@@ -1,0 +1,75 @@
+"""What a session's sandboxes can reach: asked about where that is everything, and recorded request by request."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from agent.journal import NetworkFinished, NetworkRequested, SessionEnded
+from agent.session import Session
+from sandboxes.network import Network
+from sandboxes.outside import Asked, Egress, News, Outside
+from tools.protocol import Preview
+
+WARNING = (
+    "Commands could then reach every host, your own network included, and send there whatever they can read. "
+    "What they reach is not recorded. A list of hosts (--allow-host) is safer, and needs no approval."
+)
+
+
+class NetworkDenied(Exception):
+    """The whole network was asked for and not granted; `quit` says that the person ended the session."""
+
+    def __init__(self, reason: str, *, quit_now: bool) -> None:
+        super().__init__(reason)
+        self.quit = quit_now
+
+
+async def approve(session: Session) -> None:
+    """Have the gate rule on a sandbox that reaches everything, where the settings ask for one. Raises
+    NetworkDenied.
+    """
+    if session.settings.reach.mode != "full" or session.gate is None:
+        return
+    ruling = await session.gate.review_network(
+        Preview("open the sandbox to the whole network for this session", detail=WARNING)
+    )
+    if ruling.verdict != "allow":
+        raise NetworkDenied(ruling.reason, quit_now=ruling.quit)
+
+
+def reach(session: Session, run_id: str) -> tuple[Network, Egress]:
+    """What a sandbox of this session can reach, and how its requests are served and recorded."""
+    outside = session.outside or Outside()
+    return session.settings.reach, Egress(outside, partial(_record, session, run_id))
+
+
+def _record(session: Session, run_id: str, news: News) -> None:
+    """Journal what became of a request; one that ends with its sandbox, after the session's end, is not added."""
+    if session.journal.events and isinstance(session.journal.events[-1], SessionEnded):
+        return
+    if isinstance(news, Asked):
+        session.record(
+            NetworkRequested(
+                run_id=run_id,
+                request=news.number,
+                host=news.host,
+                port=news.port,
+                method=news.method,
+                verdict=news.verdict,
+                why=news.why,
+            )
+        )
+    else:
+        session.record(
+            NetworkFinished(
+                run_id=run_id,
+                request=news.number,
+                host=news.host,
+                port=news.port,
+                method=news.method,
+                up=news.up,
+                down=news.down,
+                seconds=news.seconds,
+                problem=news.problem,
+            )
+        )
