@@ -27,6 +27,7 @@ from sandboxes.protocol import (
     WORKSPACE,
     ExecResult,
     FileError,
+    Listing,
     ProcessInfo,
     ProcessOutput,
     PtySize,
@@ -128,9 +129,21 @@ class BubblewrapSandbox:
         return await self._means.read(path, max_bytes=max_bytes)
 
     async def write(
-        self, path: str, data: bytes, *, expect: bytes | None = None, create_only: bool = False
+        self,
+        path: str,
+        data: bytes,
+        *,
+        expect: bytes | None = None,
+        create_only: bool = False,
+        follow: bool = True,
     ) -> None:
-        await self._means.write(path, data, expect=expect, create_only=create_only)
+        await self._means.write(path, data, expect=expect, create_only=create_only, follow=follow)
+
+    async def resolve(self, path: str) -> str:
+        return await self._means.resolve(path)
+
+    async def list(self, path: str = WORKSPACE, *, max_entries: int = 10_000) -> Listing:
+        return await self._means.list(path, max_entries=max_entries)
 
     async def upload(self, archive: Path, target: str = WORKSPACE) -> None:
         if self._channel.ended.done():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,6 +109,15 @@ class Channel(asyncio.Protocol):
         self._fail(reason)
         if self._transport is not None:
             self._transport.abort()
+
+    @contextlib.contextmanager
+    def checking(self) -> Iterator[None]:
+        """For looking into a reply: a ProtocolError in there ends the channel and becomes SandboxLost."""
+        try:
+            yield
+        except ProtocolError as e:
+            self.close(f"something inside broke its channel ({e})")
+            raise self.lost() from None
 
     def lost(self) -> SandboxLost:
         """The error for a request on an ended channel."""

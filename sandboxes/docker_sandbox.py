@@ -24,6 +24,7 @@ from sandboxes.protocol import (
     Checkpoint,
     ExecResult,
     FileError,
+    Listing,
     ProcessInfo,
     ProcessOutput,
     PtySize,
@@ -57,7 +58,13 @@ class Means(Protocol):
 
     async def read(self, path: str, *, max_bytes: int) -> bytes: ...
 
-    async def write(self, path: str, data: bytes, *, expect: bytes | None, create_only: bool) -> None: ...
+    async def write(
+        self, path: str, data: bytes, *, expect: bytes | None, create_only: bool, follow: bool
+    ) -> None: ...
+
+    async def resolve(self, path: str) -> str: ...
+
+    async def list(self, path: str, *, max_entries: int) -> Listing: ...
 
 
 class DockerSandbox:
@@ -137,9 +144,21 @@ class DockerSandbox:
         return await self._means.read(path, max_bytes=max_bytes)
 
     async def write(
-        self, path: str, data: bytes, *, expect: bytes | None = None, create_only: bool = False
+        self,
+        path: str,
+        data: bytes,
+        *,
+        expect: bytes | None = None,
+        create_only: bool = False,
+        follow: bool = True,
     ) -> None:
-        await self._means.write(path, data, expect=expect, create_only=create_only)
+        await self._means.write(path, data, expect=expect, create_only=create_only, follow=follow)
+
+    async def resolve(self, path: str) -> str:
+        return await self._means.resolve(path)
+
+    async def list(self, path: str = WORKSPACE, *, max_entries: int = 10_000) -> Listing:
+        return await self._means.list(path, max_entries=max_entries)
 
     async def upload(self, archive: Path, target: str = WORKSPACE) -> None:
         if self._channel.ended.done():

@@ -27,11 +27,22 @@ from sandboxes.arguments import (
 )
 from sandboxes.channel import Channel
 from sandboxes.engine import ENGINE_ERRORS, Engine, in_thread, lost_or_unavailable
+from sandboxes.file_replies import FILE_SECONDS, MAX_PATH, listing_bytes, parse_listing, parse_path
 from sandboxes.frames import ProtocolError
 from sandboxes.inside.output import HeadTail
 from sandboxes.plain_background import NoBackground
-from sandboxes.plain_scripts import KILL, READ, RUN, WRITE, file_error, shell_command
-from sandboxes.protocol import AGENT_GID, AGENT_UID, SPILL_DIR, Ending, ExecResult, FileError, Output, SandboxLost
+from sandboxes.plain_scripts import KILL, LIST, READ, RESOLVE, RUN, WRITE, file_error, shell_command
+from sandboxes.protocol import (
+    AGENT_GID,
+    AGENT_UID,
+    SPILL_DIR,
+    Ending,
+    ExecResult,
+    FileError,
+    Listing,
+    Output,
+    SandboxLost,
+)
 
 SPILL_BLOCKS = (256 << 20) // 512
 MAX_CONTROL = 4096
@@ -324,18 +335,42 @@ class PlainClient:
         return number, run.control if number else run.output.ends()[0]
 
     async def read(self, path: str, *, max_bytes: int) -> bytes:
-        arguments = [path_bytes(path), b"%d" % (max_bytes + 1)]
-        code, data = await self._script(READ, arguments, limit=max_bytes + 1)
-        if code:
-            raise file_error(path, code, data.decode("utf-8", "replace"))
+        data = await self._file_script(path, READ, [b"%d" % (max_bytes + 1)], limit=max_bytes + 1)
         if len(data) > max_bytes:
             raise FileError("too_large", path, f"more than the limit of {max_bytes} bytes")
         return data
 
-    async def write(self, path: str, data: bytes, *, expect: bytes | None, create_only: bool) -> None:
+    async def write(
+        self, path: str, data: bytes, *, expect: bytes | None, create_only: bool, follow: bool
+    ) -> None:
         digest = b"" if expect is None else hashlib.sha256(expect).hexdigest().encode()
         token = secrets.token_hex(6).encode()
-        arguments = [path_bytes(path), token, digest, b"1" if create_only else b"0"]
-        code, said = await self._script(WRITE, arguments, data)
+        flags = [b"%d" % create_only, b"%d" % follow]
+        await self._file_script(path, WRITE, [token, digest, *flags], data)
+
+    async def resolve(self, path: str) -> str:
+        data = await self._file_script(path, RESOLVE, [], limit=MAX_PATH)
+        try:
+            return parse_path(data)
+        except ProtocolError as e:
+            raise FileError("other", path, str(e)) from None
+
+    async def list(self, path: str, *, max_entries: int) -> Listing:
+        data = await self._file_script(path, LIST, [b"%d" % max_entries], limit=listing_bytes(max_entries))
+        try:
+            return parse_listing(data, max_entries)
+        except ProtocolError as e:
+            raise FileError("other", path, str(e)) from None
+
+    async def _file_script(
+        self, path: str, script: str, arguments: Sequence[bytes], stdin: bytes = b"", limit: int = MAX_CONTROL
+    ) -> bytes:
+        """What a script about `path` wrote. Raises FileError, also when a pipe put in its way holds it up."""
+        try:
+            async with asyncio.timeout(FILE_SECONDS):
+                code, said = await self._script(script, [path_bytes(path), *arguments], stdin, limit)
+        except TimeoutError:
+            raise FileError("other", path, f"was not done within {FILE_SECONDS:g} s") from None
         if code:
             raise file_error(path, code, said.decode("utf-8", "replace"))
+        return said

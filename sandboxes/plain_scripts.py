@@ -112,55 +112,143 @@ while :; do
 done
 """
 
+# Takes the first argument apart as the kernel would: `t` is where it leads, without links, what is missing added
+# as spelled. With `still` set, a link is an error. `lost` is set when a link leads nowhere.
+WALK = f"""
+export LC_ALL=C
+p=$1 still=
+case $p in /*) ;; *) p={WORKSPACE}/$p ;; esac
+walk() {{
+    rest=$p/ t= links=0 lost=
+    while [ -n "$rest" ]; do
+        c=${{rest%%/*}} rest=${{rest#*/}}
+        case $c in
+            ''|.) continue ;;
+            ..) t=${{t%/*}}; continue ;;
+        esac
+        [ ${{#c}} -le 255 ] || exit 30
+        if [ -d "$t/" ]; then [ -x "$t/" ] || exit 23; elif [ -e "$t" ]; then exit 27; fi
+        if [ -L "$t/$c" ]; then
+            [ -z "$still" ] || exit 28
+            links=$((links+1))
+            [ $links -le 40 ] || exit 26
+            [ -e "$t/$c" ] || lost=1
+            l=$(readlink "$t/$c"; echo x); l=${{l%?x}}
+            case $l in /*) t= ;; esac
+            rest=$l/$rest
+        else
+            t=$t/$c
+        fi
+    done
+}}
+"""
+
+# name
+RESOLVE = f"""{WALK}
+walk
+[ -z "$lost" ] || exit 26
+printf '%s' "${{t:-/}}"
+"""
+
 # name, how many bytes at most
 READ = f"""
 f=$1
 case $f in /*) ;; *) f={WORKSPACE}/$f ;; esac
+[ ${{#f}} -le 4095 ] || exit 30
 [ -d "$f" ] && exit 21
 if [ -e "$f" ] && [ ! -f "$f" ]; then exit 22; fi
 head -c "$2" "$f"
 """
 
-# name, token, digest expected or nothing, only create
-WRITE = f"""
-umask 022
-trap '' 25
-p=$1 token=$2 digest=$3 create=$4
-case $p in /*) ;; *) p={WORKSPACE}/$p ;; esac
-if [ $create = 1 ]; then
-    if [ -e "$p" ] || [ -L "$p" ]; then exit 25; fi
-fi
-t=$p n=0
-while [ -L "$t" ]; do
-    l=$(readlink "$t"; echo x); l=${{l%?x}} n=$((n+1))
-    [ $n -lt 40 ] || {{ echo "symbolic link loop" >&2; exit 1; }}
-    case $l in /*) t=$l ;; *) t=${{t%/*}}/$l ;; esac
+# name, how many entries at most. The format is that of the runner: see `file_replies`.
+LIST = f"""{WALK}
+walk
+if [ ! -d "$t/" ]; then [ -e "$t" ] && exit 27; exit 20; fi
+[ -r "$t/" ] || exit 23
+cd -P "$t/" || exit 23
+n=0
+for e in .[!.]* ..?* *; do
+    if [ -L "./$e" ]; then k=l; elif [ -d "./$e" ]; then k=d; elif [ -f "./$e" ]; then k=f
+    elif [ -e "./$e" ]; then k=o; else continue; fi
+    n=$((n+1))
+    [ $n -gt "$2" ] || printf '%s%s\\0' $k "$e"
 done
-[ -d "$t" ] && exit 21
-if [ -e "$t" ]; then
-    [ -f "$t" ] || exit 22
-    [ -w "$t" ] || exit 23
-else
-    [ -z "$digest" ] || exit 24
-    mkdir -p "${{t%/*}}/" || exit 1
-fi
-tmp="${{t%/*}}/.bridle-$token.tmp"
-trap 'rm -f "$tmp"' EXIT
-cat >"$tmp" || exit 1
-if [ -e "$t" ]; then chmod "$(stat -c %a "$t")" "$tmp"; fi
-if [ -n "$digest" ]; then
-    set -- $(sha256sum <"$t")
-    [ "$1" = "$digest" ] || exit 24
-fi
-if [ $create = 1 ]; then ln "$tmp" "$t" || exit 25; else mv -f "$tmp" "$t" || exit 1; fi
+[ $n -gt "$2" ] && n=$((n-$2)) || n=0
+printf '+%d\\0' $n
 """
 
-EXITS: dict[int, FileProblem] = {
-    21: "is_directory",
-    22: "not_a_file",
-    23: "permission",
-    24: "changed",
-    25: "exists",
+# name, token, digest expected or nothing, only create, follow links
+# A shell has no descriptors of folders: it enters the folder and then asks the kernel whether it is the one meant.
+# From there on names have no slash, and no program is used in a way that would follow what has become a link.
+WRITE = f"""{WALK}
+umask 022
+trap '' 25
+token=$2 digest=$3 create=$4 follow=$5
+[ $follow = 1 ] || still=1
+if [ $follow$create = 11 ] && [ -L "$p" ]; then exit 25; fi
+walk
+folder=${{t%/*}} name=${{t##*/}}
+[ -n "$name" ] || exit 21
+enter() {{
+    cd -P "$1" || exit 1
+    [ "$(pwd -P; echo x)" = "$2
+x" ] || exit 28
+}}
+base=$folder
+while [ ! -d "$base/" ]; do base=${{base%/*}}; done
+enter "$base/" "${{base:-/}}"
+if [ "$base" != "$folder" ]; then
+    [ -z "$digest" ] || exit 24
+    rest=${{folder#"$base/"}}/
+    while [ -n "$rest" ]; do
+        c=${{rest%%/*}} rest=${{rest#*/}} base=$base/$c
+        mkdir "./$c" || [ -d "./$c" ] || exit 1
+        enter "./$c" "$base"
+    done
+fi
+mode=
+if [ -L "./$name" ]; then exit 28; fi
+if [ -e "./$name" ]; then
+    [ $create = 0 ] || exit 25
+    [ ! -d "./$name" ] || exit 21
+    [ -f "./$name" ] || exit 22
+    [ -w "./$name" ] || exit 23
+    mode=$(stat -c %a "./$name")
+else
+    [ -z "$digest" ] || exit 24
+fi
+tmp=./.bridle-$token.tmp
+trap 'rm -f "$tmp"' EXIT
+set -C
+{{ cat && {{ [ -z "$mode" ] || chmod "$mode" /proc/self/fd/1; }}; }} >"$tmp" || exit 1
+if [ -n "$digest" ]; then
+    set -- $(sha256sum <"./$name")
+    [ "$1" = "$digest" ] || exit 24
+fi
+if [ $create = 1 ]; then
+    ln -T "$tmp" "./$name" && exit
+    if [ -e "./$name" ] || [ -L "./$name" ]; then exit 25; fi
+else
+    mv -fT "$tmp" "./$name" && exit
+fi
+case $(mv -T 2>&1) in *option*) ;; *) exit 1 ;; esac
+[ $follow = 1 ] || exit 29
+[ ! -d "./$name" ] || exit 21
+if [ $create = 1 ]; then ln "$tmp" "./$name" || exit 25; else mv -f "$tmp" "./$name" || exit 1; fi
+"""
+
+EXITS: dict[int, tuple[FileProblem, str]] = {
+    20: ("not_found", ""),
+    21: ("is_directory", ""),
+    22: ("not_a_file", ""),
+    23: ("permission", ""),
+    24: ("changed", ""),
+    25: ("exists", ""),
+    26: ("bad_path", "goes through a symbolic link that leads nowhere"),
+    27: ("bad_path", "Not a directory"),
+    28: ("bad_path", "goes through a symbolic link"),
+    29: ("other", "the `mv` of this image is too old to write safely here; use the shell"),
+    30: ("bad_path", "File name too long"),
 }
 SAYINGS: dict[str, FileProblem] = {
     "no such file": "not_found",
@@ -198,11 +286,12 @@ def _escaped(data: bytes) -> str:
 def file_error(path: str, exit_code: int, said: str) -> FileError:
     """What a script's exit code and error message mean."""
     if exit_code in EXITS:
-        return FileError(EXITS[exit_code], path)
+        problem, detail = EXITS[exit_code]
+        return FileError(problem, path, detail)
     if said in get_args(FileProblem):
         return FileError(next(p for p in get_args(FileProblem) if p == said), path)
     low = said.lower()
-    problem = next((p for text, p in SAYINGS.items() if text in low), None)
-    if problem is None:
+    known = next((p for text, p in SAYINGS.items() if text in low), None)
+    if known is None:
         return FileError("other", path, " ".join(said.split())[:300])
-    return FileError(problem, path)
+    return FileError(known, path)

@@ -87,6 +87,30 @@ class ProcessError(SandboxError):
         super().__init__(message)
 
 
+EntryKind = Literal["file", "folder", "link", "other"]
+"""What a name in a folder stands for: `link` for symbolic links, `other` for pipes, sockets and devices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name in a folder. Bytes in it that are no UTF-8 are surrogates, as in `os.fsdecode`."""
+
+    name: str
+    kind: EntryKind
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a folder holds, by name, and how many further entries were left out.
+
+    With `counted` False, of a very large folder, there may be still more, and those shown are some, not the first.
+    """
+
+    entries: tuple[Entry, ...]
+    left_out: int = 0
+    counted: bool = True
+
+
 Ending = Literal["exited", "timeout", "out_of_memory"]
 
 
@@ -316,14 +340,32 @@ class Sandbox(Protocol):
         """The bytes of a regular file. Raises FileError, `too_large` above `max_bytes`."""
 
     async def write(
-        self, path: str, data: bytes, *, expect: bytes | None = None, create_only: bool = False
+        self,
+        path: str,
+        data: bytes,
+        *,
+        expect: bytes | None = None,
+        create_only: bool = False,
+        follow: bool = True,
     ) -> None:
         """Write a file atomically, making parent folders; an existing file keeps its mode.
 
         With `expect`, only if the file holds exactly those bytes now, else FileError `changed`.
         With `create_only`, only if nothing is there, else FileError `exists`. Symlinks are followed as the
         agent's own processes would; the workspace boundary is the caller's question, not this method's.
+
+        With `follow` False, no part of the path may be a symlink, else FileError `bad_path`: together with
+        `resolve` this writes to the place that was looked at and no other, whatever changes in between.
         """
+
+    async def resolve(self, path: str) -> str:
+        """The absolute real path, free of symlinks, `.` and `..`; what is missing of it is added as spelled.
+
+        Raises FileError, `bad_path` for links that lead nowhere or in circles.
+        """
+
+    async def list(self, path: str = WORKSPACE, *, max_entries: int = 10_000) -> Listing:
+        """What a folder holds, at most `max_entries` of it. Raises FileError, `bad_path` for what is none."""
 
     async def upload(self, archive: Path, target: str = WORKSPACE) -> None:
         """Unpack a tar archive of the host's making below `target`, owned by the agent's user."""

@@ -16,11 +16,20 @@ from sandboxes.arguments import (
 )
 from sandboxes.background import RunnerBackground
 from sandboxes.channel import Channel
+from sandboxes.file_replies import FILE_SECONDS, MAX_PATH, listing_bytes, parse_listing, parse_path
 from sandboxes.frames import Exit, Plain, Ready
-from sandboxes.protocol import SPILL_DIR, Ending, ExecResult, FileError, Output, SandboxSpec, SandboxUnavailable
+from sandboxes.protocol import (
+    SPILL_DIR,
+    Ending,
+    ExecResult,
+    FileError,
+    Listing,
+    Output,
+    SandboxSpec,
+    SandboxUnavailable,
+)
 from sandboxes.tunnels import Tunnels
 
-FILE_SECONDS = 60.0
 LISTEN_SECONDS = 20.0
 NOT_STARTED_BYTES = 2048
 """Room for the reason why a command could not be started, however small the output limit is."""
@@ -74,15 +83,32 @@ class RunnerClient:
         await self._channel.ask(pending, header, b"", FILE_SECONDS)
         return bytes(pending.data)
 
-    async def write(self, path: str, data: bytes, *, expect: bytes | None, create_only: bool) -> None:
+    async def write(
+        self, path: str, data: bytes, *, expect: bytes | None, create_only: bool, follow: bool
+    ) -> None:
         header = {
             "op": "write",
             "path": path_bytes(path).decode("latin-1"),
             "expect": None if expect is None else len(expect),
             "create_only": create_only,
+            "follow": follow,
         }
         pending = self._channel.open_request(path, 0)
         await self._channel.ask(pending, header, (expect or b"") + data, FILE_SECONDS)
+
+    async def resolve(self, path: str) -> str:
+        header = {"op": "resolve", "path": path_bytes(path).decode("latin-1")}
+        pending = self._channel.open_request(path, MAX_PATH)
+        await self._channel.ask(pending, header, b"", FILE_SECONDS)
+        with self._channel.checking():
+            return parse_path(bytes(pending.data))
+
+    async def list(self, path: str, *, max_entries: int) -> Listing:
+        header = {"op": "list", "path": path_bytes(path).decode("latin-1"), "most": max_entries}
+        pending = self._channel.open_request(path, listing_bytes(max_entries))
+        await self._channel.ask(pending, header, b"", FILE_SECONDS)
+        with self._channel.checking():
+            return parse_listing(bytes(pending.data), max_entries)
 
 
 async def open_way_out(channel: Channel, hello: Ready | Plain, spec: SandboxSpec) -> None:

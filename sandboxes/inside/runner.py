@@ -13,7 +13,7 @@ import time
 
 from sandboxes.inside.background import Background
 from sandboxes.inside.calls import WORKSPACE, Calls
-from sandboxes.inside.files import PROBLEMS, Refused, read_file, write_file
+from sandboxes.inside.files import PROBLEMS, Refused, list_folder, read_file, resolve, write_file
 from sandboxes.inside.identity import is_apart, may
 from sandboxes.inside.processes import DEFAULT_PATH, harden, search_path
 from sandboxes.inside.stream import Stream
@@ -92,10 +92,15 @@ class Runner:
         try:
             if header["op"] == "read":
                 self.stream.reply_data(number, read_file(path, header["limit"]))
+            elif header["op"] == "resolve":
+                self.stream.reply_data(number, resolve(path))
+            elif header["op"] == "list":
+                self.stream.reply_data(number, list_folder(path, header["most"]))
             else:
                 known = header["expect"]
                 expect = bytes(body[:known]) if known is not None else None
-                write_file(path, memoryview(body)[known or 0 :], expect, header["create_only"])
+                data = memoryview(body)[known or 0 :]
+                write_file(path, data, expect, header["create_only"], header["follow"])
             self.stream.reply("done", number, b"")
         except Refused as e:
             self.stream.reply("error", number, b"", problem=e.problem, detail=e.detail)

@@ -146,6 +146,21 @@ async def test_only_requests_about_processes_are_refused() -> None:
         await call
 
 
+@pytest.mark.parametrize(
+    "said", [b"", b"relative", b"/a/../b", b"/a\0b", b"/" + bytes(5000), b"fa\0", b"fa/b\0+0\0"]
+)
+async def test_a_path_or_a_listing_that_is_none_loses_the_sandbox(said: bytes) -> None:
+    for op in ("resolve", "list"):
+        channel, client, far = await connected()
+        asking = client.resolve("x") if op == "resolve" else client.list("x", max_entries=1)
+        asked: asyncio.Future[object] = asyncio.ensure_future(asking)
+        assert (await far.request())["op"] == op
+        await far.say(frame({"type": "data", "id": 1}, said) + frame({"type": "done", "id": 1}))
+        with pytest.raises(SandboxLost, match="broke its channel"):
+            await asked
+        assert channel.ended.done()
+
+
 async def test_hanging_up_in_mid_call_is_reported_and_nothing_repeated() -> None:
     _, client, far = await connected()
     calls = [start(client) for _ in range(3)]
@@ -191,7 +206,7 @@ async def test_cancelling_waits_for_the_end_even_when_cancelled_again() -> None:
 async def test_large_requests_go_in_pieces() -> None:
     _, client, far = await connected()
     data = bytes(1_000_000)
-    call = asyncio.ensure_future(client.write("x", data, expect=None, create_only=False))
+    call = asyncio.ensure_future(client.write("x", data, expect=None, create_only=False, follow=True))
     first = await far.request()
     assert (first["op"], first["size"]) == ("write", len(data))
     assert [(await far.request())["op"] for _ in range(3)] == ["data"] * 3

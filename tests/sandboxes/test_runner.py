@@ -108,10 +108,16 @@ def test_a_conversation(runner: Pipes, tmp_path: Path) -> None:
     assert (end["ending"], text) == ("timeout", b"on\n")
     assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if b"61.25" in readable(p)]
     name = str(tmp_path / "file")
-    assert runner.ask("write", b"data", path=name, expect=None, create_only=False)[0]["type"] == "done"
+    plain = {"expect": None, "create_only": False, "follow": True}
+    assert runner.ask("write", b"data", path=name, **plain)[0]["type"] == "done"
     assert runner.ask("read", path=name, limit=10)[1] == b"data"
+    (tmp_path / "link").symlink_to(tmp_path)
+    real = os.fsencode(tmp_path.resolve())
+    assert runner.ask("resolve", path=f"{tmp_path}/link/../{tmp_path.name}/link/new")[1] == real + b"/new"
+    assert runner.ask("write", path=f"{tmp_path}/link/new", **{**plain, "follow": False})[0]["type"] == "error"
+    assert runner.ask("list", path=f"{tmp_path}/link", most=5)[1] == b"ffile\0llink\0+0\0"
     assert runner.exec("sh", "-c", "echo still; kill -9 $$") == (
-        {"type": "exit", "id": 10, "code": 137, "ending": "exited", "head": 6, "dropped": 0, "spilled": 0},
+        {"type": "exit", "id": 13, "code": 137, "ending": "exited", "head": 6, "dropped": 0, "spilled": 0},
         b"still\n",
     )
 
