@@ -3,8 +3,8 @@
 They have no network of the engine's, so that its address pools (some thirty networks by default) stay as they are.
 
 Run it with `python benchmarks/many.py [--count N] [--image NAME] [--json]`. It needs a Docker engine on this
-machine, ends by itself, and removes what it made. Memory is that of all processes of a sandbox, shared pages counted
-in parts (PSS), which takes root to read; without that, the resident size of its first process.
+machine, ends by itself, and removes what it made. Memory is that of all processes of a sandbox, shared pages in
+parts (PSS), which takes root to read; without that, the resident size of its first process.
 """
 
 from __future__ import annotations
