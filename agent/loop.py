@@ -114,6 +114,8 @@ def parse(tools: dict[str, Tool], call: ToolCall) -> tuple[Tool, Arguments] | To
         return ToolResult(f"{tool.name} was not run: its arguments are not JSON: {problem}. {schema}", ok=False)
     except RecursionError:
         return ToolResult(f"{tool.name} was not run: its arguments are nested too deeply. {schema}", ok=False)
+    except ValueError:  # a number of more digits than Python turns into one
+        return ToolResult(f"{tool.name} was not run: its arguments hold an endless number. {schema}", ok=False)
     try:
         return tool, tool.arguments.model_validate(raw)
     except ValidationError as error:

@@ -6,6 +6,7 @@ It is for whatever Python (3.6 or newer) an image has: standard library only, no
 
 MODULES = (
     "sandboxes.inside.identity",
+    "sandboxes.inside.fence",
     "sandboxes.inside.processes",
     "sandboxes.inside.output",
     "sandboxes.inside.files",

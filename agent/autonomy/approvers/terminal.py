@@ -118,7 +118,7 @@ class TerminalApprover:
                 return None
             try:
                 arguments = json.loads(edited)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 console.print(f"This is not JSON: {visible(str(error))}.")
             else:
                 if isinstance(arguments, dict):
