@@ -36,7 +36,9 @@ def clean(
 
     from agent.housekeeping import Swept, drop_session, finished_sessions, sweep
     from agent.store import Store
+    from sandboxes.bubblewrap_backend import BubblewrapBackend
     from sandboxes.docker_backend import DockerBackend
+    from sandboxes.protocol import Backend
 
     store = Store()
     dropped = Swept()
@@ -45,7 +47,8 @@ def clean(
         if old and not dry_run and not yes:
             _ask(old, older_than, asked_for_json=as_json)
         dropped.gone = [gone for folder in old if (gone := drop_session(folder, dry_run=dry_run))]
-    swept = asyncio.run(sweep(store, [DockerBackend()], dry_run=dry_run, all_sessions=all_sessions))
+    backends: list[Backend] = [DockerBackend(), BubblewrapBackend()]
+    swept = asyncio.run(sweep(store, backends, dry_run=dry_run, all_sessions=all_sessions))
     swept.gone = dropped.gone + swept.gone
     if as_json:
         _print_json(swept, dry_run=dry_run)
