@@ -14,15 +14,16 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from agent.journal import JournalDamaged, read_events
 from agent.scratch import abandoned_scratch, is_held
 from agent.store import SessionFolder, Store, why_not_resumable
-from sandboxes.protocol import Backend, SandboxError
+from sandboxes.protocol import Reaped, SandboxError
 
 SETTLED_SECONDS = 60.0
 """How old a thing without a lock must be: its maker locks it right after making it."""
@@ -32,6 +33,20 @@ PASSING = frozenset({"changes", "result.tar", "history.bundle"})
 """What a session's folder holds only while a process works on it."""
 BULKY = frozenset({"base.tar", "workspace.tar"})
 """What only a session that can go on still needs."""
+
+
+class Reaper(Protocol):
+    """The part of a `Backend` that housekeeping needs."""
+
+    async def reap(
+        self,
+        save_to: Callable[[str], Path | None] | None = None,
+        *,
+        keeper: str = "",
+        wanted: Callable[[str], bool] | None = None,
+        dry_run: bool = False,
+    ) -> list[Reaped]:
+        """See `Backend`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +74,7 @@ class Swept:
 
 
 async def sweep(
-    store: Store, backends: Sequence[Backend], *, dry_run: bool = False, all_sessions: bool = False
+    store: Store, backends: Sequence[Reaper], *, dry_run: bool = False, all_sessions: bool = False
 ) -> Swept:
     """Remove everything that dead owners left and nobody can use again.
 

@@ -34,11 +34,10 @@ def clean(
     """Remove what killed processes left: sandboxes, checkpoints, half-written files. What lives is not touched."""
     import asyncio
 
-    from agent.housekeeping import Swept, drop_session, finished_sessions, sweep
+    from agent.housekeeping import Reaper, Swept, drop_session, finished_sessions, sweep
     from agent.store import Store
     from sandboxes.bubblewrap_backend import BubblewrapBackend
     from sandboxes.docker_backend import DockerBackend
-    from sandboxes.protocol import Backend
 
     store = Store()
     dropped = Swept()
@@ -47,7 +46,7 @@ def clean(
         if old and not dry_run and not yes:
             _ask(old, older_than, asked_for_json=as_json)
         dropped.gone = [gone for folder in old if (gone := drop_session(folder, dry_run=dry_run))]
-    backends: list[Backend] = [DockerBackend(), BubblewrapBackend()]
+    backends: list[Reaper] = [DockerBackend(), BubblewrapBackend()]
     swept = asyncio.run(sweep(store, backends, dry_run=dry_run, all_sessions=all_sessions))
     swept.gone = dropped.gone + swept.gone
     if as_json:
