@@ -56,6 +56,8 @@ def in_words(check: CheckRun) -> str:
         return f"`{check.command}` was stopped after {check.seconds:.0f} s without an answer (--verify-timeout)"
     if check.ending == "out_of_memory":
         return f"`{check.command}` ran out of the sandbox's memory"
+    if check.ending == "disk_full":
+        return f"`{check.command}` filled the sandbox's disk"
     return f"`{check.command}` fails with exit code {check.exit_code}"
 
 

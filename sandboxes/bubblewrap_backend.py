@@ -46,7 +46,7 @@ from sandboxes.protocol import (
     SandboxSpec,
     SandboxUnavailable,
 )
-from sandboxes.runner_client import open_way_out
+from sandboxes.runner_client import open_way_out, tell_limits
 from sandboxes.scratch import Scratch
 from sandboxes.toolchain import SYSTEM_PATH, find_toolchain
 
@@ -199,6 +199,8 @@ class BubblewrapBackend:
             channel = await Channel.over(ours, b"", name, packets=False)
             await channel.send_raw(runner_payload())
             hello = await _greeting(channel, first)
+            if isinstance(hello, Ready):
+                await tell_limits(channel, spec.limits)
             await open_way_out(channel, hello, spec)
         except BaseException:
             ours.close()

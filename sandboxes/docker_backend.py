@@ -35,7 +35,7 @@ from sandboxes.protocol import (
     SandboxSpec,
     SandboxUnavailable,
 )
-from sandboxes.runner_client import RunnerClient, open_way_out
+from sandboxes.runner_client import RunnerClient, open_way_out, tell_limits
 from sandboxes.toolchain import find_toolchain
 
 P = ParamSpec("P")
@@ -121,6 +121,8 @@ class DockerBackend:
                 await in_thread(self._engine.remove, name)
                 started = await in_thread(self._start, spec, name)
                 hello, channel = await self._greet(started, name, spec)
+            if isinstance(hello, Ready):
+                await tell_limits(channel, spec.limits)
             await open_way_out(channel, hello, spec)
         except BaseException:
             await self._discard(name)

@@ -78,7 +78,7 @@ class Exit(Message):
 
     type: Literal["exit"]
     code: Annotated[int, Field(ge=0, le=255)] | None
-    ending: Literal["exited", "timeout", "out_of_memory", "cancelled"]
+    ending: Literal["exited", "timeout", "out_of_memory", "disk_full", "cancelled"]
     head: Count
     dropped: Count
     spilled: Flag

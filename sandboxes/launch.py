@@ -112,6 +112,7 @@ def runner_payload() -> bytes:
 
 Contents = Literal["Python and shell", "Python", "the agent's Python", "shell"]
 """What of an image a sandbox is started with; "the agent's" is one that commands could change."""
+SHARED_MEMORY = 64 << 20
 CAPABILITIES = ("SETUID", "SETGID", "SETPCAP", "KILL")
 
 
@@ -189,6 +190,7 @@ def host_config(
         mounts=list(mounts),
         log_config=docker.types.LogConfig(type="none"),
         ipc_mode="private",
+        shm_size=SHARED_MEMORY,
         **memory,
         **cpus,
     )

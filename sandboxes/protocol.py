@@ -111,7 +111,7 @@ class Listing:
     counted: bool = True
 
 
-Ending = Literal["exited", "timeout", "out_of_memory"]
+Ending = Literal["exited", "timeout", "out_of_memory", "disk_full"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +146,9 @@ class Output:
 class ExecResult:
     """How a command ended.
 
-    `exit_code` follows the shell's convention (128+N for signal N); after a timeout it is None. On "timeout"
-    every process the command started is dead already.
+    `exit_code` follows the shell's convention (128+N for signal N); on "timeout" and "disk_full" it is None. On
+    "timeout" every process the command started is dead already. On "disk_full" (the sandbox holds more bytes or
+    files than its limits allow) every process in the sandbox is; later commands are there to delete something.
     """
 
     exit_code: int | None
@@ -164,7 +165,7 @@ class PtySize:
     columns: int = 80
 
 
-ProcessEnding = Literal["exited", "stopped", "out_of_memory"]
+ProcessEnding = Literal["exited", "stopped", "out_of_memory", "disk_full"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,13 +206,19 @@ class ProcessOutput:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one sandbox may use. A limit set to None does not exist."""
+    """What one sandbox may use. A limit set to None does not exist.
+
+    `disk_bytes` and `files` are what the agent's files may come to, all together; in an image without Python they
+    are not watched.
+    """
 
     memory_bytes: int | None = 4 << 30
     cpus: float | None = 2.0
     pids: int | None = 512
     open_files: int | None = 8192
     file_bytes: int | None = 4 << 30
+    disk_bytes: int | None = 16 << 30
+    files: int | None = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

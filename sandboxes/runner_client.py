@@ -17,12 +17,13 @@ from sandboxes.arguments import (
 from sandboxes.background import RunnerBackground
 from sandboxes.channel import Channel
 from sandboxes.file_replies import FILE_SECONDS, MAX_PATH, listing_bytes, parse_listing, parse_path
-from sandboxes.frames import Exit, Plain, Ready
+from sandboxes.frames import Exit, Plain, Ready, encode
 from sandboxes.protocol import (
     SPILL_DIR,
     Ending,
     ExecResult,
     FileError,
+    Limits,
     Listing,
     Output,
     SandboxSpec,
@@ -74,7 +75,7 @@ class RunnerClient:
         spill = f"{SPILL_DIR}/{pending.number}.log" if end.dropped and end.spilled else None
         output = Output(data[: end.head], data[end.head :], end.dropped, spill)
         ending: Ending = "exited" if end.ending == "cancelled" else end.ending
-        code = None if ending == "timeout" else end.code
+        code = None if ending in ("timeout", "disk_full") else end.code
         return ExecResult(code, ending, output, time.monotonic() - begun)
 
     async def read(self, path: str, *, max_bytes: int) -> bytes:
@@ -139,3 +140,9 @@ async def _listen(channel: Channel, hello: Ready | Plain, spec: SandboxSpec) -> 
         raise SandboxUnavailable(
             f"The image {spec.image} has no place for a proxy on its loopback{e}; use --network none."
         ) from e
+
+
+async def tell_limits(channel: Channel, limits: Limits) -> None:
+    """What the runner itself has to watch over. Raises SandboxLost."""
+    header = {"op": "limits", "id": 0, "disk_bytes": limits.disk_bytes, "files": limits.files}
+    await channel.send_raw(encode(header))

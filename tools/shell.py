@@ -128,6 +128,10 @@ def _ending(result: ExecResult, timeout: float) -> str:
         return f"timed out after {timeout:g} s, everything it started was killed{longer}"
     if result.ending == "out_of_memory":
         return "killed: out of memory"
+    if result.ending == "disk_full":
+        return (
+            "everything was killed: the disk is full (too many bytes or files in all); delete what is not needed"
+        )
     code = result.exit_code
     hints = {126: ": usually a file that cannot be executed", 127: ": usually a command that was not found"}
     if code in hints:

@@ -8,6 +8,7 @@ MODULES = (
     "sandboxes.inside.identity",
     "sandboxes.inside.fence",
     "sandboxes.inside.processes",
+    "sandboxes.inside.disk",
     "sandboxes.inside.output",
     "sandboxes.inside.files",
     "sandboxes.inside.stream",

@@ -354,6 +354,13 @@ class Calls:
         send_signal({call.supervisor.pid} & set(self.supervisors), signal.SIGKILL)
         self.lose(call.supervisor)
 
+    def kill_all(self, ending: str) -> None:
+        """Kill everything that runs, also what finished calls left behind."""
+        for call in list(self.running.values()):
+            self.kill(call, ending)
+        if not freeze_and_kill(lambda: below(living(), {os.getpid()}) - set(self.supervisors), KILL_SECONDS):
+            os._exit(1)
+
     def tree(self, call: Call) -> "set[int]":
         """The call's living processes. Without its supervisor, also the orphans no other call accounts for."""
         table = living()

@@ -13,6 +13,7 @@ import time
 
 from sandboxes.inside.background import Background
 from sandboxes.inside.calls import WORKSPACE, Calls
+from sandboxes.inside.disk import Disk
 from sandboxes.inside.files import PROBLEMS, Refused, list_folder, read_file, resolve, write_file
 from sandboxes.inside.identity import is_apart, may
 from sandboxes.inside.processes import DEFAULT_PATH, harden, search_path
@@ -34,6 +35,7 @@ class Runner:
         self.calls = Calls(self.stream, self.refuse, own_score)
         self.tunnel = Tunnel(self.stream)
         self.background = Background(self.stream, self.calls)
+        self.disk = Disk(lambda: set(self.calls.supervisors), lambda: self.calls.kill_all("disk_full"))
         self.gathering = {}  # type: dict[int, tuple[dict[str, Any], bytearray]]
         self.last = 0
 
@@ -45,14 +47,19 @@ class Runner:
         except OSError:
             pass  # the first call will say so
         while True:
-            self.stream.wait(patience(self.calls.due() + self.background.due()))
+            busy = bool(self.calls.serving)
+            self.stream.wait(patience(self.calls.due() + self.background.due() + self.disk.due(busy)))
             self.calls.on_time()
             self.background.on_time()
+            self.disk.on_time(busy)
 
     def on_frame(self, header: "dict[str, Any]", body: bytearray) -> None:
         number = header["id"]
         if header["op"].startswith("tunnel."):
             self.tunnel.on_frame(header, body)
+            return
+        if header["op"] == "limits":
+            self.disk.limit(header["disk_bytes"], header["files"])
             return
         if header["op"] == "cancel":
             self.cancel(number)

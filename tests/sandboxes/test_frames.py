@@ -28,7 +28,7 @@ EXITS = st.fixed_dictionaries(
         "type": st.just("exit"),
         "id": NUMBERS,
         "code": st.none() | st.integers(0, 255),
-        "ending": st.sampled_from(["exited", "timeout", "out_of_memory", "cancelled"]),
+        "ending": st.sampled_from(["exited", "timeout", "out_of_memory", "disk_full", "cancelled"]),
         "head": NUMBERS,
         "dropped": NUMBERS,
         "spilled": st.integers(0, 1),
