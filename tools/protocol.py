@@ -6,6 +6,7 @@ gate decides on, so a tool claims every effect its arguments could have; when it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, Self
@@ -67,10 +68,16 @@ def _texts(value: Any) -> list[str]:
 
 @dataclass(slots=True)
 class Workbench:
-    """What tools work on: the sandbox and the little state that lasts from call to call."""
+    """What tools work on: the sandbox and the little state that lasts from call to call.
+
+    `live` is given the output of a command as it comes, for a person to follow; it is not the result. `seen` is up
+    to which byte the model has seen the output of each background process.
+    """
 
     sandbox: Sandbox
     cwd: str = WORKSPACE
+    live: Callable[[bytes], None] | None = None
+    seen: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

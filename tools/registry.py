@@ -7,6 +7,7 @@ from typing import Any
 
 from tools.edit import Edit
 from tools.git import Git
+from tools.process import Process
 from tools.protocol import Tool
 from tools.read import Read
 from tools.search import Search
@@ -26,7 +27,7 @@ class ToolDescription:
 
 def default_tools() -> dict[str, Tool]:
     """All tools by name, in the order in which they are shown."""
-    tools: list[Tool] = [Shell(), Read(), Search(), Edit(), Write(), Git(), Submit()]
+    tools: list[Tool] = [Shell(), Process(), Read(), Search(), Edit(), Write(), Git(), Submit()]
     return {tool.name: tool for tool in tools}
 
 

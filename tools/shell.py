@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import posixpath
 import secrets
-import signal
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from sandboxes.protocol import WORKSPACE, ExecResult, FileError, Sandbox
+from sandboxes.protocol import WORKSPACE, ExecResult, FileError, PtySize, Sandbox, SandboxError, SandboxLost
 from tools.output import printed
 from tools.paths import explain
+from tools.process import FIRST_SECONDS, new_output
 from tools.protocol import Arguments, Effects, Preview, ToolResult, Workbench
 from tools.shell_effects import shell_effects
-from tools.text import one_line, visible
+from tools.text import one_line, signal_name, visible
 
 MAX_COMMAND_BYTES = 100_000
 MAX_TIMEOUT = 3600
@@ -29,6 +30,9 @@ HEAD, TAIL = 3_000, 7_000
 """The bytes shown of an output that is too long. How it went usually stands at the end."""
 WHOLE = 2 * TAIL
 """The most bytes of output that are shown whole."""
+
+TERMINAL = PtySize(rows=40, columns=120)
+"""The terminal of a background process that asked for one."""
 
 _STATE = "/tmp/.bridle"  # noqa: S108 -- inside the sandbox
 _CWD_FILE = f"{_STATE}/cwd"
@@ -52,6 +56,12 @@ class ShellArguments(Arguments):
     timeout: float = Field(
         120, gt=0, le=MAX_TIMEOUT, description="Seconds after which the command and all it started are killed."
     )
+    background: bool = Field(
+        False,
+        description="Start it and come back at once, with its number for the process tool: for servers and what "
+        "else does not end by itself. It has no timeout, and its input stays open.",
+    )
+    pty: bool = Field(False, description="With background: give it a terminal, if it works only in one.")
 
     @field_validator("command")
     @classmethod
@@ -61,6 +71,12 @@ class ShellArguments(Arguments):
         if len(command.encode(errors="replace")) > MAX_COMMAND_BYTES:
             raise ValueError(f"longer than {MAX_COMMAND_BYTES} bytes: put it into a script with the write tool")
         return command
+
+    @model_validator(mode="after")
+    def _terminal_in_background(self) -> Self:
+        if self.pty and not self.background:
+            raise ValueError("`pty` goes with `background`, as a program at a terminal waits for input")
+        return self
 
 
 class Shell:
@@ -87,26 +103,48 @@ class Shell:
 
     async def run(self, args: ShellArguments, bench: Workbench) -> ToolResult:
         """Run it. A directory that is gone is not silently replaced: the command might be meant for it alone."""
-        token = secrets.token_hex(8)
-        script = _SCRIPT.format(state=_STATE, file=_CWD_FILE, token=token)
-        options = ["--norc"] if posixpath.basename(bench.sandbox.shell) == "bash" else []
-        argv = [bench.sandbox.shell, *options, "-c", script, posixpath.basename(bench.sandbox.shell), args.command]
-        before = bench.cwd
         try:
-            result = await bench.sandbox.exec(argv, cwd=before, timeout=args.timeout, max_output=WHOLE)
+            return await (_in_background(args, bench) if args.background else _in_front(args, bench))
         except FileError as error:
             bench.cwd = WORKSPACE
             text = (
                 f"{explain(error)}. Nothing was run; the next command starts in {WORKSPACE}: repeat it if it fits."
             )
             return ToolResult(text, ok=False, facts={"cwd": WORKSPACE, "error": error.problem})
-        if result.ending == "exited":
-            bench.cwd = await _where_it_ended(bench.sandbox, token) or before
-        output = await printed(bench.sandbox, result.output, HEAD, TAIL)
-        text = f"{output or '(no output)'}\n[{_ending(result, args.timeout)}{_place(before, bench.cwd)}]"
-        return ToolResult(
-            text, ok=result.exit_code == 0 and result.ending == "exited", facts=_facts(result, bench)
-        )
+
+
+async def _in_front(args: ShellArguments, bench: Workbench) -> ToolResult:
+    token = secrets.token_hex(8)
+    script = _SCRIPT.format(state=_STATE, file=_CWD_FILE, token=token)
+    argv = [*_shell(bench), "-c", script, posixpath.basename(bench.sandbox.shell), args.command]
+    before = bench.cwd
+    result = await bench.sandbox.exec(
+        argv, cwd=before, timeout=args.timeout, max_output=WHOLE, on_output=bench.live
+    )
+    if result.ending == "exited":
+        bench.cwd = await _where_it_ended(bench.sandbox, token) or before
+    output = await printed(bench.sandbox, result.output, HEAD, TAIL)
+    text = f"{output or '(no output)'}\n[{_ending(result, args.timeout)}{_place(before, bench.cwd)}]"
+    return ToolResult(text, ok=result.exit_code == 0 and result.ending == "exited", facts=_facts(result, bench))
+
+
+async def _in_background(args: ShellArguments, bench: Workbench) -> ToolResult:
+    """Start it, and show what it says at first: most that goes wrong goes wrong at once."""
+    argv = [*_shell(bench), "-c", args.command]
+    try:
+        process = await bench.sandbox.start(argv, cwd=bench.cwd, pty=TERMINAL if args.pty else None)
+        bench.seen[process] = 0
+        result = await new_output(bench, process, FIRST_SECONDS)
+    except (SandboxLost, FileError):
+        raise
+    except SandboxError as error:
+        return ToolResult(str(error), ok=False, facts={"cwd": bench.cwd})
+    return replace(result, ok=result.facts["exit_code"] in (None, 0), facts={**result.facts, "cwd": bench.cwd})
+
+
+def _shell(bench: Workbench) -> list[str]:
+    """The shell, without start-up files."""
+    return [bench.sandbox.shell, *(["--norc"] if posixpath.basename(bench.sandbox.shell) == "bash" else [])]
 
 
 async def _where_it_ended(sandbox: Sandbox, token: str) -> str | None:
@@ -136,9 +174,7 @@ def _ending(result: ExecResult, timeout: float) -> str:
     hints = {126: ": usually a file that cannot be executed", 127: ": usually a command that was not found"}
     if code in hints:
         return f"exit {code}{hints[code]}"
-    if code is not None and code > 128 and code - 128 in set(signal.Signals):
-        return f"exit {code}: killed by {signal.Signals(code - 128).name}"
-    return f"exit {code}"
+    return f"exit {code}{signal_name(code)}"
 
 
 def _place(before: str, after: str) -> str:

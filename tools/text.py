@@ -7,6 +7,7 @@ person reading, and direction marks that show code in another order than it runs
 from __future__ import annotations
 
 import re
+import signal
 
 LIMIT = 30_000
 """The most characters of a result that the model is given; `shell` shows less."""
@@ -64,6 +65,13 @@ def shorten(line: str, width: int) -> str:
     """One line of a file for showing, cut to `width` characters."""
     plain = visible(line.removesuffix("\r"))
     return plain if len(plain) <= width else f"{plain[:width]}… [line cut: {len(plain)} characters]"
+
+
+def signal_name(exit_code: int | None) -> str:
+    """What an exit code above 128 means."""
+    if exit_code is not None and exit_code > 128 and exit_code - 128 in set(signal.Signals):
+        return f": killed by {signal.Signals(exit_code - 128).name}"
+    return ""
 
 
 def plural(count: int, thing: str, things: str = "") -> str:

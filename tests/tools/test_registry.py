@@ -13,7 +13,7 @@ from tools.write import WriteArguments
 
 def test_every_tool_has_a_small_and_complete_schema() -> None:
     tools = default_tools()
-    assert list(tools) == ["shell", "read", "search", "edit", "write", "git", "submit"]
+    assert list(tools) == ["shell", "process", "read", "search", "edit", "write", "git", "submit"]
     for name, tool in tools.items():
         told = describe(tool)
         assert told.name == name == tool.name
@@ -32,6 +32,7 @@ def test_the_schema_says_what_must_be_given() -> None:
     required = {name: describe(tool).parameters.get("required", []) for name, tool in default_tools().items()}
     assert required == {
         "shell": ["command"],
+        "process": ["action"],
         "read": ["path"],
         "search": [],
         "edit": ["path", "old", "new"],
