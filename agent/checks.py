@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from agent.journal import CheckRun
 from sandboxes.protocol import WORKSPACE, Sandbox
 
@@ -34,9 +36,18 @@ def import_path(paths: list[str]) -> str:
     return f"{WORKSPACE}/src:{WORKSPACE}" if src_layout else WORKSPACE
 
 
-async def run_check(sandbox: Sandbox, command: str, *, limit: float, fresh: bool = False) -> CheckRun:
-    """Run the verify command with the sandbox's shell; `limit` is in seconds."""
-    result = await sandbox.exec([sandbox.shell, "-c", command], timeout=limit, max_output=_OUTPUT_BYTES)
+async def run_check(
+    sandbox: Sandbox,
+    command: str,
+    *,
+    limit: float,
+    fresh: bool = False,
+    live: Callable[[bytes], None] | None = None,
+) -> CheckRun:
+    """Run the verify command with the sandbox's shell; `limit` is in seconds, `live` is shown what it prints."""
+    result = await sandbox.exec(
+        [sandbox.shell, "-c", command], timeout=limit, max_output=_OUTPUT_BYTES, on_output=live
+    )
     return CheckRun(
         command=command,
         exit_code=result.exit_code,

@@ -102,7 +102,7 @@ async def _fresh_check(session: Session, changes: Changes) -> CheckRun | None:
         spec = sandbox_spec(session, f"{session.folder.id}.check")
         sandbox = await open_workspace(session.backend, spec, archive, WORKSPACE)
         try:
-            bench = Workbench(sandbox)
+            bench = Workbench(sandbox, live=session.watch.output)
             return await session.verification.run(session.gate, Shell(), bench, session.record, fresh=sandbox)
         finally:
             await sandbox.close()

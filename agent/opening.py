@@ -201,7 +201,7 @@ def _make_work(session: Session, sandbox: Sandbox) -> Work:
         profile=profile_for(name),
         prices=parse_prices(settings.price) if settings.price else None,
         tools=default_tools(),
-        bench=Workbench(sandbox, _last_cwd(session)),
+        bench=Workbench(sandbox, _last_cwd(session), live=session.watch.output),
         gate=session.gate,
         budgets=settings.budgets,
         verification=session.verification,

@@ -48,7 +48,9 @@ class Verification:
         if not self.allowed:
             await self._ask(gate, shell, bench, record)
         sandbox = fresh or bench.sandbox
-        event = await run_check(sandbox, self.command, limit=self.seconds, fresh=fresh is not None)
+        event = await run_check(
+            sandbox, self.command, limit=self.seconds, fresh=fresh is not None, live=bench.live
+        )
         record(event)
         return event
 

@@ -40,6 +40,9 @@ class Watcher(Protocol):
     def text(self, piece: str) -> None:
         """A piece of the model's text; an empty one means that the text starts again."""
 
+    def output(self, piece: bytes) -> None:
+        """What a running command has just printed. For the eye only: bounded, and the result has it again."""
+
     def note(self, line: str) -> None:
         """Something that the user should know and that is no event."""
 

@@ -36,11 +36,14 @@ from agent.journal import (
     UserMessage,
 )
 from agent.session import Report
+from cli.live import LiveOutput
 from tools.text import plural
 
 SHOWN_ARGUMENT = 100
 SHOWN_LINES = 8
 SHOWN_COLUMNS = 200
+COUNT_SECONDS = 0.2
+"""How often the count of lines that are not shown is brought up to date."""
 
 Part = str | tuple[str, str]
 """Text, or text and its style."""
@@ -87,6 +90,8 @@ class TerminalWatcher:
     def __init__(self, out: Console) -> None:
         self.out = out
         self._midline = False
+        self._live = LiveOutput()
+        self._counted = 0.0
 
     def text(self, piece: str) -> None:
         """The model's words, as they come."""
@@ -95,6 +100,26 @@ class TerminalWatcher:
             self._midline = True
         elif self._midline:
             self.line(("the answer broke off and is asked for again", "yellow"))
+
+    def output(self, piece: bytes) -> None:
+        """What a command prints, as it comes; of very long output the beginning and a count."""
+        text = self._live.feed(piece)
+        if text:
+            _block(self.out, text, end="", style="dim")
+            self._midline = not text.endswith("\n")
+        now = time.monotonic()
+        if self._live.hidden and self.out.is_terminal and now >= self._counted + COUNT_SECONDS:
+            self._counted = now
+            count = f"  … {plural(self._live.hidden, 'more line')}"
+            self.out.print(Text(count.ljust(SHOWN_ARGUMENT // 2), style="dim"), end="\r")
+
+    def _end_output(self) -> bool:
+        """Show the rest of what a command printed; was there anything?"""
+        live, self._live = self._live, LiveOutput()
+        if text := live.end():
+            _block(self.out, text, end="", style="dim")
+            self._midline = False
+        return live.any
 
     def note(self, line: str) -> None:
         """A thing to know."""
@@ -121,6 +146,7 @@ class TerminalWatcher:
             case UserMessage(by="harness", role="user"):
                 self.line(("told the model", "yellow"), " ", _brief(event.text))
             case CallStarted():
+                self._end_output()
                 self.line((event.tool, "bold cyan"), " ", _arguments(event.arguments))
             case CallFinished():
                 self._result(event)
@@ -139,6 +165,7 @@ class TerminalWatcher:
                 how = ("passes", "green") if event.passed else (event.problem or "fails", "red")
                 self.line((f"attempt {event.number}", "bold cyan"), f" {event.path} {event.target} · ", how)
             case CheckRun():
+                self._end_output()
                 where = " on the patch alone" if event.fresh else ""
                 how = ("passes", "green") if event.passed else ("does not pass", "red")
                 self.line(("check", "bold"), f"{where} {event.command} ", how, (f" {event.seconds:.1f} s", "dim"))
@@ -153,6 +180,8 @@ class TerminalWatcher:
 
     def _result(self, event: CallFinished) -> None:
         lines = visible(event.text).splitlines()
+        if self._end_output():
+            lines = lines[-1:]  # the rest has been seen
         for text in lines[:SHOWN_LINES]:
             self.line("  ", (text[:SHOWN_COLUMNS], "dim" if event.ok else "red"))
         if len(lines) > SHOWN_LINES:
@@ -176,6 +205,9 @@ class QuietWatcher:
         """Nothing."""
 
     def text(self, piece: str) -> None:
+        """Nothing."""
+
+    def output(self, piece: bytes) -> None:
         """Nothing."""
 
     def note(self, line: str) -> None:

@@ -40,6 +40,9 @@ class Silent:
     def text(self, piece: str) -> None:
         pass
 
+    def output(self, piece: bytes) -> None:
+        """Nothing."""
+
     def note(self, line: str) -> None:
         pass
 
