@@ -13,7 +13,7 @@ from agent.autonomy.levels import Level
 from agent.budgets import spent
 from agent.checks import in_words
 from agent.journal import CheckRun, Delivered, PatchTaken, SessionEnded
-from agent.opening import sandbox_spec
+from agent.opening import check_spec
 from agent.outcomes import Outcome, UsageProblem
 from agent.repository.changes import Changes, take_out
 from agent.repository.delivery import commit_message, deliver, delivered_before, slugify, stored_raw
@@ -22,6 +22,7 @@ from agent.repository.ignored import IgnoreRules
 from agent.repository.patch import write_patch, write_result_archive
 from agent.repository.stream import PatchProblem
 from agent.session import Report, Session
+from agent.standing import END
 from agent.verification import CheckDenied
 from agent.work import End
 from agent.workspace import keep_workspace, open_workspace
@@ -99,8 +100,8 @@ async def _fresh_check(session: Session, changes: Changes) -> CheckRun | None:
     base_archive = session.folder.base_archive
     try:
         await asyncio.to_thread(write_result_archive, base_archive, changes, archive, uid=AGENT_UID, gid=AGENT_GID)
-        spec = sandbox_spec(session, f"{session.folder.id}.check")
-        sandbox = await open_workspace(session.backend, spec, archive, WORKSPACE)
+        backend = session.spares or session.backend
+        sandbox = await open_workspace(backend, check_spec(session), archive, WORKSPACE)
         try:
             bench = Workbench(sandbox, live=session.watch.output)
             return await session.verification.run(session.gate, Shell(), bench, session.record, fresh=sandbox)
@@ -187,6 +188,8 @@ async def report(session: Session, judged: Judged) -> Report:
         session.safe = True
         session.folder.workspace.unlink(missing_ok=True)
         session.folder.base_archive.unlink(missing_ok=True)
+        if session.checkpoints is not None:
+            await session.checkpoints.drop_all()
     elif session.sandbox is not None:
         await _keep(session, session.sandbox)
     ended = SessionEnded(outcome=end.outcome, detail=end.detail, resumable=not finished)
@@ -214,6 +217,8 @@ async def report(session: Session, judged: Judged) -> Report:
 async def _keep(session: Session, sandbox: Sandbox) -> None:
     """Save the workspace; where that fails the sandbox stays, stopped, for the next start to save."""
     try:
+        if session.checkpoints is not None:
+            await session.checkpoints.make(END)
         await keep_workspace(sandbox, session.folder.workspace)
         session.safe = True
     except SandboxLost as error:

@@ -46,12 +46,16 @@ class SessionStarted(Event):
 
 
 class SessionResumed(Event):
-    """Another process goes on with the session; `saved_workspace` says whether the files came back."""
+    """Another process goes on with the session.
+
+    `saved_workspace` says whether the files of the workspace came back, `checkpoint` with which all others did.
+    """
 
     type: Literal["session.resumed"] = "session.resumed"
     version: str
     options: dict[str, Any]
     saved_workspace: bool
+    checkpoint: int | None = None
 
 
 class SandboxOpened(Event):
@@ -96,6 +100,30 @@ class NetworkFinished(Event):
     down: int
     seconds: float
     problem: str = ""
+
+
+class CheckpointMade(Event):
+    """The sandbox's whole file state was saved, and `before` what: `task`, `remark`, `resume`, `end` or a call.
+
+    `number` counts the session's checkpoints. `id`, `run_id` and `run_number` say which of the backend's it is;
+    `bytes` is what it adds on the engine's disk.
+    """
+
+    type: Literal["checkpoint.made"] = "checkpoint.made"
+    number: int
+    before: str
+    id: str
+    run_id: str
+    run_number: int
+    bytes: int
+    seconds: float
+
+
+class SessionRewound(Event):
+    """The user took the session back to a checkpoint: what came between it and this line no longer counts."""
+
+    type: Literal["session.rewound"] = "session.rewound"
+    to: int
 
 
 class UserMessage(Event):
@@ -248,6 +276,8 @@ AnyEvent = Annotated[
     | SandboxOpened
     | NetworkRequested
     | NetworkFinished
+    | CheckpointMade
+    | SessionRewound
     | UserMessage
     | ModelRequested
     | ModelReplied

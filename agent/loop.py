@@ -14,20 +14,25 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from agent.autonomy.gate import Ruling
 from agent.checks import in_words
-from agent.journal import CallFinished, CallStarted, UserMessage
+from agent.journal import CallFinished, CallStarted, CheckpointMade, UserMessage
 from agent.models.protocol import Reply, ToolCall
 from agent.outcomes import Outcome
+from agent.standing import standing
 from agent.verification import CheckDenied
 from agent.work import End, Work
-from tools.protocol import Arguments, Tool, ToolResult
+from tools.protocol import EVERY_EFFECT, Arguments, Effect, Tool, ToolResult
 from tools.registry import describe
+from tools.text import one_line
 
 MAX_SILENT_TURNS = 3
 """Turns without a tool call before the session counts as stuck."""
 MAX_REPEATS = 5
 """The same call with the same result, this often among the last REPEAT_WINDOW calls, counts as stuck."""
 REPEAT_WINDOW = 12
+MAX_WORDS = 120
+"""Characters of a call in the list of checkpoints."""
 MAX_REFUSED_SUBMITS = 4
 """Submissions that fail the checks before the session ends with them failing."""
 NUDGE = "You made no tool call. Work with the tools; when the work is done, call `submit`."
@@ -88,6 +93,8 @@ async def carry_out(work: Work, call: ToolCall, *, alone: bool = True) -> tuple[
         return _finish(work, call, parsed, None), False
     tool, args = parsed
     ruling = await work.gate.review(call, tool, args, work.bench)
+    if ruling.verdict == "allow":
+        ruling = await _make_revocable(work, call, tool, ruling)
     if ruling.quit:
         return ToolResult(NOT_BEGUN, ok=False), True
     if ruling.verdict == "deny":
@@ -98,6 +105,18 @@ async def carry_out(work: Work, call: ToolCall, *, alone: bool = True) -> tuple[
     start = time.monotonic()
     result = await tool.run(args, work.bench)
     return _finish(work, call, result, time.monotonic() - start), False
+
+
+async def _make_revocable(work: Work, call: ToolCall, tool: Tool, ruling: Ruling) -> Ruling:
+    """Save what an allowed call may destroy. Where that fails, a person has to allow the call as it then is."""
+    args = tool.arguments.model_validate(ruling.arguments)
+    if Effect.DESTROY not in (tool.effects(args, work.bench) or EVERY_EFFECT):
+        return ruling
+    words = one_line(" ".join(str(value) for value in ruling.arguments.values()))
+    made = await work.checkpoints.make(f"{tool.name} {words}"[:MAX_WORDS])
+    if isinstance(made, CheckpointMade):
+        return ruling
+    return await work.gate.review(call, tool, args, work.bench, unsaved=made)
 
 
 def parse(tools: dict[str, Tool], call: ToolCall) -> tuple[Tool, Arguments] | ToolResult:
@@ -131,7 +150,7 @@ def _in_words(place: tuple[int | str, ...], problem: str) -> str:
 
 def backfill(work: Work) -> None:
     """Give every call that was left without a result an honest error, so that the conversation stays valid."""
-    begun = {event.call for event in work.journal.events if isinstance(event, CallStarted)}
+    begun = {event.call for event in standing(work.journal.events) if isinstance(event, CallStarted)}
     for call in work.conversation.unanswered():
         text = INTERRUPTED if call.id in begun else NOT_BEGUN
         work.record(CallFinished(call=call.id, tool=call.name, ok=False, text=text, facts={"interrupted": True}))
@@ -156,6 +175,7 @@ async def _judge(work: Work, summary: str) -> End | None:
     """Whether a submission stands: the end of the session, or None when the model has been told why not."""
     if work.planning:
         return End(Outcome.DONE, "the plan is written; nothing was changed", summary)
+    work.submitted()
     try:
         check = await work.verify()
     except CheckDenied as denied:

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 from agent import loop, network
 from agent.autonomy.gate import Gate
 from agent.autonomy.levels import Level, allowed
+from agent.checkpoints import Checkpoints, as_checkpoint, held_checkpoints
 from agent.checks import PROBE, find_check, import_path, needs_pytest
 from agent.context.conversation import TURN, Conversation
 from agent.context.prompts import render
 from agent.housekeeping import sweep_files
-from agent.journal import CallFinished, ModelRequested, SandboxOpened, SessionResumed, UserMessage
+from agent.journal import CallFinished, CheckpointMade, ModelRequested, SandboxOpened, SessionResumed, UserMessage
 from agent.models.prices import parse_prices
 from agent.models.profiles import profile_for
 from agent.outcomes import UsageProblem
 from agent.repository.base import Base
 from agent.repository.inside import history_bundle
 from agent.repository.intake import take_in
+from agent.rewinding import complete
 from agent.session import LateModel, Session
 from agent.settings import RepositorySettings, repository_settings
+from agent.standing import just_rewound, standing, starting_point
 from agent.verification import Verification
 from agent.work import Work
 from agent.workspace import DEFAULT_IMAGE, open_workspace, set_up_git
+from sandboxes.pool import Pool
 from sandboxes.protocol import (
     AGENT_GID,
     AGENT_UID,
@@ -39,6 +44,8 @@ from tools.protocol import Workbench
 from tools.registry import default_tools
 
 RESUMED = "The session was interrupted and goes on now in a new sandbox. {files} Background processes are gone."
+REWOUND = "The user took the session back to this point; it goes on in a new sandbox. {files} Processes are gone."
+ALL_BACK = "All files are as they were last saved, those outside the workspace too."
 FILES_BACK = "The files of the workspace are as they were last saved."
 FILES_LOST = "The files could not be saved: the workspace is as it was at the start, so make your changes again."
 NOW = " The autonomy level is {level}. {check}"
@@ -57,18 +64,47 @@ async def prepare(session: Session, *, finished: bool) -> Work:
     session.image = session.settings.image or suggested.image or DEFAULT_IMAGE
     base = session.base = await _take_in(session)
     session.verification = _verification(session, suggested, base)
-    resuming = any(isinstance(event, SandboxOpened) for event in session.journal.events)
-    saved = session.folder.workspace.exists() and not _only_repaired(session, finished)
-    if resuming:
+    session.spares = Pool(session.backend, 1, run_id=f"{session.folder.id}.spare", refill=False)
+    files = await _files(session, finished)
+    if any(isinstance(event, SandboxOpened) for event in session.journal.events):
         options = session.settings.model_dump(mode="json", exclude_none=True)
-        session.record(SessionResumed(version=version("bridle"), options=options, saved_workspace=saved))
-    sandbox = await _open_sandbox(session, base, saved=saved)
+        number = files.number if isinstance(files, CheckpointMade) else None
+        saved = files is not None
+        session.record(
+            SessionResumed(version=version("bridle"), options=options, saved_workspace=saved, checkpoint=number)
+        )
+    sandbox = await _open_sandbox(session, base, files)
     await _probe(session, sandbox)
     work = _make_work(session, sandbox)
+    loop.backfill(work)
+    await work.checkpoints.make_first("resume" if work.conversation.messages else "task")
     if not finished and strategy_of(session) != "repair":
         has_git = (await sandbox.exec(["git", "--version"])).exit_code == 0
-        _begin_conversation(session, work, has_git=has_git, saved=saved)
+        _begin_conversation(session, work, has_git=has_git, files=files)
     return work
+
+
+async def _files(session: Session, finished: bool) -> CheckpointMade | Path | None:
+    """What the sandbox is to hold: all files of a checkpoint, a saved workspace, or None for the base alone."""
+    complete(session.folder, session.journal.events)
+    if _only_repaired(session, finished):
+        return None
+    saved = session.folder.workspace if session.folder.workspace.exists() else None
+    opened = [e for e in session.journal.events if isinstance(e, SandboxOpened)]
+    if not opened or (opened[-1].backend, opened[-1].image) != (session.backend.name, session.image):
+        return saved
+    try:
+        held = await held_checkpoints(session.backend, session.folder.id, session.journal.events, session.record)
+    except SandboxUnavailable:
+        raise
+    except SandboxError:  # this backend makes none, which is told when the first is due
+        return saved
+    event = starting_point(session.journal.events)
+    if isinstance(event, CheckpointMade) and event.id in {each.id for each in held}:
+        return event
+    if saved is not None:
+        session.watch.note("the engine has no checkpoint of it any more: going on from the saved workspace alone")
+    return saved
 
 
 async def _tidy(session: Session) -> None:
@@ -91,21 +127,24 @@ async def _tidy(session: Session) -> None:
 
 def _only_repaired(session: Session, finished: bool) -> bool:
     """Whether the repair strategy starts over: it leaves nothing half done that would be worth going on from."""
-    worked = any(isinstance(e, ModelRequested) and e.purpose == TURN for e in session.journal.events)
+    events = standing(session.journal.events)
+    worked = any(isinstance(e, ModelRequested) and e.purpose == TURN for e in events)
     return strategy_of(session) == "repair" and not worked and not finished
 
 
-async def _open_sandbox(session: Session, base: Base, *, saved: bool) -> Sandbox:
+async def _open_sandbox(session: Session, base: Base, files: CheckpointMade | Path | None) -> Sandbox:
     """Open the sandbox and fill it: with the base, or with what an earlier run left."""
     start = time.monotonic()
     number = sum(isinstance(event, SandboxOpened) for event in session.journal.events)
     spec = sandbox_spec(session, f"{session.folder.id}.w{number}")
-    if saved:
-        sandbox = await open_workspace(session.backend, spec, session.folder.workspace, "/")
+    if isinstance(files, CheckpointMade):
+        sandbox = await session.backend.open(replace(spec, checkpoint=as_checkpoint(files)))
+    elif files is not None:
+        sandbox = await open_workspace(session.backend, spec, files, "/")
     else:
         sandbox = await open_workspace(session.backend, spec, session.folder.base_archive, WORKSPACE)
     session.sandbox = sandbox
-    if not saved:
+    if files is None:
         problem = await set_up_git(sandbox, base, await _bundle(session))
         if problem is not None:
             session.watch.note(problem)
@@ -181,6 +220,18 @@ def sandbox_spec(session: Session, run_id: str) -> SandboxSpec:
     )
 
 
+def check_spec(session: Session) -> SandboxSpec:
+    """What kind of sandbox the finished patch is checked in; always the same, so that a spare one fits."""
+    session.check = session.check or sandbox_spec(session, f"{session.folder.id}.check")
+    return session.check
+
+
+def prepare_check(session: Session) -> None:
+    """Begin to open the sandbox that the finished patch will be checked in, while there is other work to do."""
+    if session.spares is not None and session.verification is not None:
+        session.spares.prepare(check_spec(session))
+
+
 def strategy_of(session: Session) -> str:
     """The strategy that was asked for, else the one the model's profile says."""
     return session.settings.strategy or profile_for(session.settings.model or "").strategy
@@ -193,6 +244,9 @@ def _make_work(session: Session, sandbox: Sandbox) -> Work:
         raise RuntimeError("the gate is made before the work")
     name = settings.model or ""
     model = session.model = LateModel(name, session.make_model)
+    session.checkpoints = Checkpoints(
+        session.backend, sandbox, session.folder.id, session.journal.events, session.record, session.watch.note
+    )
     return Work(
         task=session.task,
         journal=session.journal,
@@ -205,28 +259,32 @@ def _make_work(session: Session, sandbox: Sandbox) -> Work:
         gate=session.gate,
         budgets=settings.budgets,
         verification=session.verification,
+        checkpoints=session.checkpoints,
         planning=settings.autonomy is Level.PLAN,
         watch=session.watch,
+        submitted=lambda: prepare_check(session),
     )
 
 
 def _last_cwd(session: Session) -> str:
     """Where the shell was when an earlier run stopped."""
-    for event in reversed(session.journal.events):
+    for event in reversed(standing(session.journal.events)):
         if isinstance(event, CallFinished) and isinstance(cwd := event.facts.get("cwd"), str):
             return cwd
     return WORKSPACE
 
 
-def _begin_conversation(session: Session, work: Work, *, has_git: bool, saved: bool) -> None:
+def _begin_conversation(
+    session: Session, work: Work, *, has_git: bool, files: CheckpointMade | Path | None
+) -> None:
     """The system prompt and the task; on resume, the last results and what happened."""
     level = session.settings.autonomy
-    loop.backfill(work)
     if work.conversation.messages:
         check = f"When you submit, `{work.check}` has to pass." if work.check else ""
         now = NOW.format(level=level.label, check=check).rstrip()
-        files = FILES_BACK if saved else FILES_LOST
-        work.record(UserMessage(role="user", text=RESUMED.format(files=files) + now))
+        back = ALL_BACK if isinstance(files, CheckpointMade) else FILES_BACK if files else FILES_LOST
+        words = REWOUND if just_rewound(session.journal.events) else RESUMED
+        work.record(UserMessage(role="user", text=words.format(files=back) + now))
         return
     reach = session.settings.reach
     prompt = render(

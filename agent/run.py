@@ -21,10 +21,11 @@ from agent.ending import Judged, check_and_deliver, recover_delivery, report, ta
 from agent.journal import AnyEvent, ModelReplied, PatchTaken, UserMessage
 from agent.models.protocol import ContextOverflow, ModelError
 from agent.network import NetworkDenied
-from agent.opening import prepare, strategy_of
+from agent.opening import prepare, prepare_check, strategy_of
 from agent.outcomes import Outcome, UsageProblem
 from agent.repository.stream import PatchProblem
 from agent.session import Report, Session
+from agent.standing import standing
 from agent.strategies import repair
 from agent.work import End, Work
 from sandboxes.protocol import SandboxError
@@ -48,7 +49,7 @@ async def run(session: Session) -> Report:
 
 async def _to_the_end(session: Session) -> Judged:
     """Work until the patch is delivered, or something ends it."""
-    ready = finished_before(session.journal.events)
+    ready = finished_before(standing(session.journal.events))
     if ready is not None:
         found = await _bounded(session, recover_delivery(session))
         if isinstance(found, End):
@@ -65,6 +66,7 @@ async def _to_the_end(session: Session) -> Judged:
         judged = await _judge(session, end)
         if judged.remark is None:
             return judged
+        await _bounded(session, work.checkpoints.make("remark"))
         work.record(UserMessage(role="user", text=judged.remark))
         if strategy_of(session) == "repair":
             return judged
@@ -73,6 +75,8 @@ async def _to_the_end(session: Session) -> Judged:
 
 async def _judge(session: Session, end: End) -> Judged:
     """Take the patch, whatever the end, and deliver it if the work is done."""
+    if end.outcome is Outcome.DONE:
+        prepare_check(session)
     # Not interruptible: taking the patch is what keeps the work.
     taken = await _bounded(session, take_patch(session, end), guarded=False)
     if isinstance(taken, End):
@@ -132,6 +136,8 @@ async def _close(session: Session) -> None:
     try:
         if session.model is not None:
             await session.model.close()
+        if session.spares is not None:
+            await session.spares.close()
     finally:
         if (sandbox := session.sandbox) is not None:
             try:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent.autonomy.gate import Answer, Approver, Gate, Question
 from agent.budgets import Spent
+from agent.checkpoints import Checkpoints
 from agent.journal import AnyEvent, Journal, LevelChanged, SessionResumed, SessionStarted
 from agent.models.protocol import Model, Reply, Request
 from agent.outcomes import Outcome
@@ -24,7 +25,8 @@ from agent.store import SessionFolder, Store
 from agent.verification import Verification
 from agent.work import Watcher
 from sandboxes.outside import Outside
-from sandboxes.protocol import Backend, Sandbox
+from sandboxes.pool import Pool
+from sandboxes.protocol import Backend, Sandbox, SandboxSpec
 
 T = TypeVar("T")
 
@@ -143,6 +145,9 @@ class Session:
     sandbox: Sandbox | None = None
     gate: Gate | None = None
     verification: Verification | None = None
+    checkpoints: Checkpoints | None = None
+    spares: Pool | None = None
+    check: SandboxSpec | None = None
     model: Model | None = None
     safe: bool = True
     started: float = field(default_factory=time.monotonic)

@@ -27,6 +27,7 @@ from agent.journal import (
     JournalDamaged,
     SandboxOpened,
     SessionEnded,
+    SessionRewound,
     SessionStarted,
     read_events,
 )
@@ -147,6 +148,7 @@ class Store:
     def save_to(self, run_id: str) -> Path | None:
         """Where the workspace of a dead owner's sandbox is to be saved, or None when it is not wanted.
 
+        What was done before the session was rewound is not wanted.
         Only a sandbox that had its workspace whole (its opening is in the journal) is worth saving: one that
         died while it was being filled would overwrite a good copy with half of one.
         """
@@ -158,8 +160,9 @@ class Store:
             events = read_events(folder.journal)
         except (FileNotFoundError, JournalDamaged):
             return None
-        opened = [event.run_id for event in events if isinstance(event, SandboxOpened)]
-        return folder.workspace if opened and opened[-1] == run_id else None
+        last = next((e for e in reversed(events) if isinstance(e, SandboxOpened | SessionRewound)), None)
+        wanted = isinstance(last, SandboxOpened) and last.run_id == run_id
+        return folder.workspace if wanted else None
 
     def session_of(self, run_id: str) -> str | None:
         """The session that a run id is of, if it is one of ours."""
@@ -203,6 +206,8 @@ def _line(name: str, folder: SessionFolder) -> SessionLine:
     last = events[-1]
     if isinstance(last, SessionEnded):
         return SessionLine(name, start.task, start.repository, start.time, last.outcome.value, last.resumable)
+    if isinstance(last, SessionRewound):
+        return SessionLine(name, start.task, start.repository, start.time, "rewound", True)
     outcome = "running" if _is_locked(folder) else "died"
     return SessionLine(name, start.task, start.repository, start.time, outcome, outcome == "died")
 

@@ -6,11 +6,13 @@ A strategy sees nothing else. Every change of state goes through `record`, journ
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from agent.autonomy.gate import Gate
 from agent.budgets import Budgets, Spent, exceeded, spent
+from agent.checkpoints import Checkpoints
 from agent.context.conversation import TURN, Conversation
 from agent.journal import AnyEvent, CheckRun, Journal, ModelReplied
 from agent.models.fingerprint import request_event
@@ -18,6 +20,7 @@ from agent.models.prices import Prices, cost
 from agent.models.profiles import Profile
 from agent.models.protocol import Model, Reply, Request, ToolCall, ToolSpec
 from agent.outcomes import Outcome
+from agent.standing import standing
 from agent.verification import Verification
 from tools.protocol import Tool, Workbench
 from tools.registry import describe
@@ -47,9 +50,13 @@ class Watcher(Protocol):
         """Something that the user should know and that is no event."""
 
 
+def _nothing() -> None:
+    """What follows a submission where nothing has to be made ready."""
+
+
 @dataclass(slots=True)
 class Work:
-    """One session at work."""
+    """One session at work. `submitted` is called when the model says that it is done, before that is checked."""
 
     task: str
     journal: Journal
@@ -62,8 +69,10 @@ class Work:
     gate: Gate
     budgets: Budgets
     verification: Verification | None
+    checkpoints: Checkpoints
     planning: bool
     watch: Watcher
+    submitted: Callable[[], None] = _nothing
     specs: tuple[ToolSpec, ...] = field(init=False)
     used: Spent = field(init=False)
 
@@ -73,7 +82,7 @@ class Work:
             ToolSpec(name=each.name, description=each.description, parameters=each.parameters)
             for each in described
         )
-        self.used = spent(self.journal.events)
+        self.used = spent(standing(self.journal.events))
 
     @property
     def check(self) -> str | None:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import clean, demo, doctor, fix, model, sessions
+from cli import clean, demo, doctor, fix, model, rewind, sessions
 
 app = typer.Typer(
     name="bridle",
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command("fix")(fix.fix)
 app.command("resume")(fix.resume)
+app.command("rewind")(rewind.rewind)
 app.command("sessions")(sessions.sessions)
 app.command("show")(sessions.show)
 app.command("clean")(clean.clean)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
 
 def sessions(
+    disk: Annotated[bool, typer.Option("--disk", help="Also what their checkpoints take on the engine.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List the sessions, oldest first."""
@@ -23,9 +25,11 @@ def sessions(
     from agent.store import Store
 
     lines = Store().list()
+    held = _held(line.id for line in lines) if disk else {}
     if as_json:
         for line in lines:
-            typer.echo(json.dumps(asdict(line)))
+            more = {"checkpoint_bytes": held[line.id]} if disk else {}
+            typer.echo(json.dumps({**asdict(line), **more}))
         return
     from rich.console import Console
     from rich.table import Table
@@ -37,14 +41,35 @@ def sessions(
         typer.echo('No sessions yet: `bridle fix "what is wrong"` starts one.')
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("session", "started", "outcome", "repository", "task"):
+    headings = ["session", "started", "outcome", *(["disk"] if disk else []), "repository", "task"]
+    for heading in headings:
         table.add_column(heading, no_wrap=heading != "task", overflow="ellipsis")
     for line in lines:
         started = time.strftime("%Y-%m-%d %H:%M", time.localtime(line.started)) if line.started else ""
         outcome = line.outcome.replace("_", " ") + (" (resumable)" if line.resumable else "")
         task = visible(line.task).strip().split("\n")[0]
-        table.add_row(line.id, started, outcome, Text(visible(line.repository)), Text(task))
+        size = [f"{held[line.id] / 1e6:.1f} MB"] if disk else []
+        table.add_row(line.id, started, outcome, *size, Text(visible(line.repository)), Text(task))
     Console().print(table)
+
+
+def _held(sessions: Iterable[str]) -> dict[str, int]:
+    """Bytes that the checkpoints of each session add on the engine's disk. Raises UsageProblem."""
+    import asyncio
+
+    from agent.checkpoints import prefix_of
+    from agent.outcomes import UsageProblem
+    from sandboxes.docker_backend import DockerBackend
+    from sandboxes.protocol import SandboxError
+
+    try:
+        found = asyncio.run(DockerBackend().checkpoints(""))
+    except SandboxError as error:
+        raise UsageProblem(str(error)) from error
+    return {
+        session: sum(each.size for each in found if each.run_id.startswith(prefix_of(session)))
+        for session in sessions
+    }
 
 
 def show(

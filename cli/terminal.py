@@ -22,6 +22,7 @@ from agent.journal import (
     AttemptMade,
     CallFinished,
     CallStarted,
+    CheckpointMade,
     CheckRun,
     Delivered,
     GateDecided,
@@ -32,6 +33,7 @@ from agent.journal import (
     PatchTaken,
     SandboxOpened,
     SessionEnded,
+    SessionRewound,
     SessionStarted,
     UserMessage,
 )
@@ -143,6 +145,10 @@ class TerminalWatcher:
                 reach = f" · network {event.network}" if event.network != "none" else ""
                 where = f" {event.backend} · image {event.image}{reach} · {event.seconds:.1f} s"
                 self.line(("sandbox", "green"), where)
+            case CheckpointMade():
+                self.line((f"checkpoint {event.number} before {_brief(event.before)}", "dim"))
+            case SessionRewound():
+                self.line(("rewound", "yellow"), f" to checkpoint {event.to}")
             case UserMessage(by="harness", role="user"):
                 self.line(("told the model", "yellow"), " ", _brief(event.text))
             case CallStarted():

@@ -196,6 +196,9 @@ class DockerSandbox:
         finally:
             close()
 
+    def adopt(self, run_id: str) -> None:
+        self._spec = replace(self._spec, run_id=run_id)
+
     async def stop(self) -> None:
         self._channel.close("it was stopped")
         try:

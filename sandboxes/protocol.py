@@ -246,6 +246,10 @@ class Checkpoint:
     size: int
 
 
+LEFT_BEHIND = "left behind"
+"""The label of the checkpoint that `Backend.reap` makes of a dead owner's sandbox whose work is wanted."""
+
+
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
     """What to open. `image` is `host` (the host's toolchain, read-only) or a name the engine knows.
@@ -405,6 +409,12 @@ class Sandbox(Protocol):
         """Another sandbox like this one, from `checkpoint` or from the files as they are now.
 
         No process is copied. The two share nothing from then on. Raises SandboxError as `restore` does.
+        """
+
+    def adopt(self, run_id: str) -> None:
+        """Count as part of another run from now on: the checkpoints made of it are that run's.
+
+        What the engine calls the sandbox itself, and what happens to it when its owner dies, stay as they were.
         """
 
     async def stop(self) -> None:

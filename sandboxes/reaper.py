@@ -19,13 +19,16 @@ from typing import Any
 import docker.errors
 import requests
 
+from sandboxes import checkpoints
 from sandboxes.docker_sandbox import open_archive
 from sandboxes.engine import ENGINE_ERRORS, Engine
-from sandboxes.ownership import RUN_LABEL, is_anothers, is_dead, read_labels, this_owner
-from sandboxes.protocol import WORKSPACE, Reaped, SandboxError
+from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, is_anothers, is_dead, read_labels, this_owner
+from sandboxes.protocol import LEFT_BEHIND, WORKSPACE, Reaped, SandboxError
 
 MAX_SAVED = 8 << 30
 UNTAGGED = "<none>:<none>"
+UNKNOWN_REQUESTS = 1_000_000
+"""More than a run makes: request numbers go on after it, since a dead owner's own are not known."""
 TRAILER = 1024
 """A whole tar archive ends with at least this many zero bytes."""
 
@@ -50,7 +53,7 @@ def reap(
             target = save_to(run_id) if save_to else None
             found = Reaped(name, run_id, target, size=sizes.get(container["Id"], 0))
             try:
-                if dry_run or _remove_container(engine, container["Id"], target):
+                if dry_run or _remove_container(engine, container, run_id, target):
                     gone.append(found)
             except (OSError, SandboxError) as e:
                 troubles.append(f"the workspace of {name} could not be saved ({e})")
@@ -87,11 +90,13 @@ def _written_bytes(client: Any, containers: list[str]) -> dict[str, int]:
     return {each["Id"]: int(each.get("SizeRw") or 0) for each in found}
 
 
-def _remove_container(engine: Engine, container: str, target: Path | None) -> bool:
-    """Save a container's workspace where that is wanted, and remove it; False when somebody else did."""
-    if target is not None and not save_workspace(engine, container, target):
-        return False
-    return engine.remove(container)
+def _remove_container(engine: Engine, container: dict[str, Any], run_id: str, target: Path | None) -> bool:
+    """Save a container's files where they are wanted, and remove it; False when somebody else did."""
+    if target is not None:
+        if not save_workspace(engine, container["Id"], target):
+            return False
+        _save_checkpoint(engine, container, run_id)
+    return engine.remove(container["Id"])
 
 
 def _reap_images(engine: Engine, keeper: str, wanted: Callable[[str], bool], *, dry_run: bool) -> list[Reaped]:
@@ -120,6 +125,22 @@ def _own_bytes(client: Any, image: dict[str, Any]) -> int:
     parent = client.inspect_image(image["Id"]).get("Parent")
     below = int(client.inspect_image(parent)["Size"]) if parent else 0
     return max(0, int(image["Size"]) - below)
+
+
+def _save_checkpoint(engine: Engine, container: dict[str, Any], run_id: str) -> None:
+    """Keep the whole file state, too: the workspace alone lacks what was installed outside it."""
+    before = checkpoints.listed(engine, run_id)
+    with contextlib.suppress(SandboxError, *ENGINE_ERRORS):  # the workspace is saved, which is what was promised
+        checkpoints.save(
+            engine,
+            container["Id"],
+            run_id=run_id,
+            keeper=container["Labels"].get(KEEPER_LABEL, ""),
+            owner=this_owner(),
+            number=1 + max((each.number for each in before if each.run_id == run_id), default=0),
+            label=LEFT_BEHIND,
+            requests=UNKNOWN_REQUESTS,
+        )
 
 
 def save_workspace(engine: Engine, container: str, target: Path) -> bool:

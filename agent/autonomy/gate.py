@@ -120,7 +120,10 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A call in the form the gate judges it in; `edited` raises ValueError with a sentence."""
+    """A call in the form the gate judges it in; `edited` raises ValueError with a sentence.
+
+    `unsaved` says why what the call may destroy could not be saved first; then only a person allows it.
+    """
 
     call: ToolCall
     tool: str
@@ -130,6 +133,7 @@ class _Case:
     cwd: str
     preview: Callable[[], Awaitable[Preview]]
     edited: Callable[[dict[str, Any]], _Case]
+    unsaved: str = ""
 
 
 @dataclass(slots=True)
@@ -178,12 +182,17 @@ class Gate:
             self._on_event(LevelChanged(before=int(self._level), after=int(level)))
             self._level = level
 
-    async def review(self, call: ToolCall, tool: Tool, args: Arguments, bench: Workbench) -> Ruling:
+    async def review(
+        self, call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, *, unsaved: str = ""
+    ) -> Ruling:
         """Rule on a call with validated arguments, asking the approver where the level says so.
+
+        With `unsaved`, the reason why what it may destroy has no checkpoint, the approver is asked whatever the
+        level allows and was always allowed: what they say yes to cannot be taken back.
 
         Raises SandboxLost when the sandbox goes while the preview is made, and whatever the approver raises.
         """
-        return await self._settle(_tool_case(call, tool, args, bench))
+        return await self._settle(_tool_case(call, tool, args, bench, unsaved))
 
     async def review_delivery(self, summary: Preview) -> Ruling:
         """Rule on changing the user's repository by what `summary` shows. Never remembered by "always"."""
@@ -207,7 +216,7 @@ class Gate:
     def _standing(self, case: _Case, asked: _Asked) -> Ruling | None:
         """The ruling as things stand, journalled; None when the approver has to be asked."""
         verdict, because = decide(self._level, case.effects, listed=self._listed)
-        why = cause(self._level, because)
+        why = _cause(self._level, because, case)
         who = self._approver.name
         if asked.quit or self._quit:
             return self._rule(case, asked, "deny", why, who, "the user ended the session")
@@ -216,11 +225,11 @@ class Gate:
         if verdict == "deny":
             reason = f"{why}. It allows: {names(allowed(self._level))}. End with a plan instead of changes"
             return self._rule(case, asked, "deny", why, "table", reason)
-        if verdict == "allow":
+        if verdict == "allow" and not case.unsaved:
             return self._rule(case, asked, "allow", f"{level_words(self._level)} allows it", "table")
         if asked.approved is not None and case.effects <= asked.approved:
             return self._rule(case, asked, "allow", why, who)
-        if case.shape is not None and self._remembered.matches(case.shape, case.effects):
+        if case.shape is not None and not case.unsaved and self._remembered.matches(case.shape, case.effects):
             return self._rule(case, asked, "allow", f"always allowed: {case.shape.words}", "always")
         return None
 
@@ -229,7 +238,7 @@ class Gate:
         preview = await _preview(case)
         level = self._level
         verdict, because = decide(level, case.effects, listed=self._listed)
-        if verdict != "ask":  # the slider moved while the preview was made
+        if verdict != "ask" and not case.unsaved:  # the slider moved while the preview was made
             return case
         question = Question(
             call=case.call,
@@ -237,11 +246,11 @@ class Gate:
             arguments=case.arguments,
             effects=case.effects,
             because=because,
-            cause=cause(level, because),
+            cause=_cause(level, because, case),
             level=level,
             preview=preview,
             cwd=case.cwd,
-            always=case.shape.words if case.shape else "",
+            always=case.shape.words if case.shape and not case.unsaved else "",
             note=asked.note,
             listed=self._listed,
         )
@@ -260,7 +269,7 @@ class Gate:
                 asked.approved = case.effects
             case Always():
                 asked.approved = case.effects
-                if case.shape is not None:
+                if case.shape is not None and not case.unsaved:
                     self._remembered.add(case.shape, case.effects)
             case No():
                 asked.refusal = answer
@@ -314,12 +323,19 @@ def _session_case(name: str, tool: str, effect: Effect, summary: Preview) -> _Ca
     return _Case(call, tool, {}, frozenset({effect}), None, "", preview, edited)
 
 
-def _tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench) -> _Case:
+def _cause(level: Level, because: Effects, case: _Case) -> str:
+    """Why a call is not simply allowed."""
+    if not case.unsaved:
+        return cause(level, because)
+    return f"it could destroy what no checkpoint holds ({case.unsaved}), so it cannot be taken back"
+
+
+def _tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, unsaved: str) -> _Case:
     arguments = args.model_dump(mode="json", exclude_unset=True)
 
     def edited(changed: dict[str, Any]) -> _Case:
         try:
-            return _tool_case(call, tool, tool.arguments.model_validate(changed), bench)
+            return _tool_case(call, tool, tool.arguments.model_validate(changed), bench, unsaved)
         except ValidationError as error:
             wrong = (f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()[:5])
             raise ValueError(f"these arguments do not fit `{tool.name}`: {'; '.join(wrong)}") from error
@@ -333,6 +349,7 @@ def _tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench) ->
         cwd=bench.cwd,
         preview=lambda: tool.preview(args, bench),
         edited=edited,
+        unsaved=unsaved,
     )
 
 

@@ -6,20 +6,21 @@ from collections.abc import Iterable
 
 from agent.journal import AnyEvent, CallFinished, ModelReplied, ModelRequested, UserMessage
 from agent.models.protocol import Message, ToolCall
+from agent.standing import standing
 
 TURN = "turn"
 """The purpose of model requests that belong to the conversation; others stand alone."""
 
 
 class Conversation:
-    """Messages in order. `known` of them were part of an earlier request already."""
+    """Messages in order. `known` of them were part of an earlier request already. What was undone is not there."""
 
     def __init__(self, events: Iterable[AnyEvent] = ()) -> None:
         self.messages: list[Message] = []
         self.known = 0
         self._purpose = TURN
         self._open: dict[str, ToolCall] = {}
-        for event in events:
+        for event in standing(events):
             self.add(event)
 
     def add(self, event: AnyEvent) -> None:

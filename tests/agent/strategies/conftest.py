@@ -17,6 +17,7 @@ from agent.autonomy.gate import Answer as Ruled
 from agent.autonomy.gate import Approver, Gate, Question
 from agent.autonomy.levels import Level
 from agent.budgets import Budgets
+from agent.checkpoints import Checkpoints
 from agent.context.conversation import Conversation
 from agent.journal import AnyEvent, AttemptMade, CheckRun, Journal
 from agent.models.chat import ChatModel
@@ -135,6 +136,9 @@ async def stage(
             gate=Gate(level, approver or AbsentApprover(), journal.append),
             budgets=Budgets(max_steps=max_steps),
             verification=Verification(check, check_seconds, given) if check else None,
+            checkpoints=Checkpoints(
+                DockerBackend(), sandbox, "test", journal.events, journal.append, Silent().note
+            ),
             planning=level is Level.PLAN,
             watch=Silent(),
         )
