@@ -86,6 +86,11 @@ class BubblewrapBackend:
                 f"bubblewrap can only show the host's own toolchain, not the image {spec.image}: "
                 "leave --image out, or use a Docker engine."
             )
+        if spec.network.mode == "full":
+            raise SandboxUnavailable(
+                "bubblewrap has no network of its own, and the host's is never shared: list the hosts "
+                "(--allow-host), or use a Docker engine."
+            )
         name = f"bridle-{re.sub(r'[^a-zA-Z0-9_.-]', '-', spec.run_id)[:40]}-{secrets.token_hex(4)}"
         try:
             made = await in_thread(self._make, spec, name)

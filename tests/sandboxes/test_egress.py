@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import ssl
+import subprocess
+import zipfile
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
-from support.origin import hello, serving
+import trustme
+from support.origin import files, hello, serving
 from support.world import World
 
+from sandboxes.bubblewrap_backend import BubblewrapBackend
 from sandboxes.network import Network, parse_rule
-from sandboxes.protocol import Sandbox
+from sandboxes.protocol import Sandbox, SandboxSpec, SandboxUnavailable
 
 pytestmark = pytest.mark.docker
 Open = Callable[..., Awaitable[Sandbox]]
@@ -46,3 +54,117 @@ async def test_a_host_that_is_not_listed_is_refused(fresh: Open) -> None:
         ("other.test", "refused", "no rule allows it")
     ] * 2
     assert world.resolved == world.dialled == []
+
+
+def authority() -> tuple[trustme.CA, ssl.SSLContext]:
+    """A certificate authority of this test's own, and a server's side that has a certificate of it."""
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("example.test").configure_cert(context)
+    return ca, context
+
+
+async def test_tls_goes_through_untouched_to_the_host_that_was_named(fresh: Open) -> None:
+    world, (ca, context) = World(), authority()
+    async with serving(hello, context) as port:
+        world.serve("example.test", 443, port)
+        world.serve("wrong.test", 443, port)
+        rules = allow("example.test", "wrong.test")
+        sandbox = await fresh("host", network=rules, egress=world.egress)
+        await sandbox.write("/tmp/ca.pem", ca.cert_pem.bytes())
+        curl = ["curl", "-sS", "--cacert", "/tmp/ca.pem"]
+        good = await sandbox.exec([*curl, "https://example.test/a"])
+        bad = await sandbox.exec([*curl, "https://wrong.test/a"])
+        unknown = await sandbox.exec(["curl", "-sS", "https://example.test/a"])
+    assert good.output.head.startswith(b"you sent: GET /a HTTP/1.1\r\nHost: example.test")
+    assert bad.exit_code == 60
+    assert unknown.exit_code == 60
+    assert [(a.method, a.port) for a in world.asked] == [("CONNECT", 443)] * 3
+
+
+async def test_git_clones_through_the_proxy(fresh: Open, tmp_path: Path) -> None:
+    world = World()
+    source, bare = tmp_path / "source", tmp_path / "served" / "project.git"
+    source.mkdir()
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    (source / "a.txt").write_text("here\n")
+    for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-q", "-m", "one"]):
+        subprocess.run(["git", *command], cwd=source, check=True)
+    subprocess.run(["git", "clone", "-q", "--bare", str(source), str(bare)], check=True)
+    subprocess.run(["git", "update-server-info"], cwd=bare, check=True)
+    with files(tmp_path / "served") as port:
+        world.serve("example.test", 8080, port)
+        sandbox = await fresh("host", network=allow("example.test:8080"), egress=world.egress)
+        done = await sandbox.exec(["git", "clone", "-q", "http://example.test:8080/project.git"], timeout=60)
+        assert done.exit_code == 0, done.output.text()
+    assert await sandbox.read("project/a.txt") == b"here\n"
+    assert {a.verdict for a in world.asked} == {"allowed"}
+
+
+async def test_pip_downloads_through_the_proxy(fresh: Open, tmp_path: Path) -> None:
+    world = World()
+    wheel = io.BytesIO()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny/__init__.py", "")
+        archive.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr(
+            "tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr("tiny-1.0.dist-info/RECORD", "")
+    folder = tmp_path / "simple" / "tiny"
+    folder.mkdir(parents=True)
+    name = "tiny-1.0-py3-none-any.whl"
+    (folder / name).write_bytes(wheel.getvalue())
+    (folder / "index.html").write_text(f'<!DOCTYPE html><a href="{name}">{name}</a>')
+    with files(tmp_path) as port:
+        world.serve("index.test", 80, port)
+        sandbox = await fresh("host", network=allow("index.test"), egress=world.egress)
+        pip = ["python3", "-m", "pip", "--isolated", "download", "--no-deps", "--trusted-host", "index.test"]
+        pip += ["--retries", "1", "--index-url", "http://index.test/simple/"]
+        done = await sandbox.exec([*pip, "tiny"], timeout=120)
+        assert done.exit_code == 0, done.output.text()
+        assert await sandbox.read(name) == wheel.getvalue()
+        refused = await sandbox.exec([*pip, "-i", "https://other.test/", "tiny"], timeout=120)
+    assert b"bridle refused other.test:443: no rule allows it" in refused.output.head
+
+
+async def test_uploads_are_carried_whole(fresh: Open) -> None:
+    world, got = World(), bytearray()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        got.extend(await reader.readexactly(size))
+        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with serving(take) as port:
+        world.serve("example.test", 80, port)
+        sandbox = await fresh("host", network=allow("example.test"), egress=world.egress)
+        text = "head -c 3000000 /dev/zero | curl -sS -i -H 'Expect: 100-continue' --data-binary @- http://example.test/"
+        done = await sandbox.exec(["sh", "-c", text])
+    assert b"201 Created" in done.output.head
+    assert len(got) == 3_000_000
+
+
+async def test_an_image_without_python_has_no_list_of_hosts(fresh: Open, busybox_image: str) -> None:
+    with pytest.raises(SandboxUnavailable, match=r"has no Python 3\.6 or newer") as caught:
+        await fresh(busybox_image, network=allow("example.test"))
+    assert str(caught.value).count(".") <= 3
+
+
+async def test_bubblewrap_has_the_same_way_out() -> None:
+    world, backend = World(), BubblewrapBackend()
+    async with serving(hello) as port:
+        world.serve("example.test", 80, port)
+        sandbox = await backend.open(
+            SandboxSpec("test-egress", network=allow("example.test"), egress=world.egress)
+        )
+        try:
+            done = await sandbox.exec(["sh", "-c", "curl -sS http://example.test/a; curl -sS http://other.test/"])
+        finally:
+            await sandbox.close()
+    assert done.output.head.startswith(b"you sent: GET /a HTTP/1.1")
+    assert b"bridle refused other.test:80" in done.output.head
+    with pytest.raises(SandboxUnavailable, match="never shared"):
+        await backend.open(SandboxSpec("test-egress", network=Network("full")))
