@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 
 from sandboxes import egress_http
-from sandboxes.network import Network, Refused, check_addresses, decide
-from sandboxes.outside import Asked, Connected, Egress, Finished, News
+from sandboxes.network import Network, Refused, check_addresses, decide, plain_name
+from sandboxes.outside import Asked, Believed, Connected, Egress, Finished, Injection, News
 from sandboxes.tunnels import Stream
 
 PORT = 3128
@@ -127,10 +128,17 @@ class Proxy:
 
     async def _answer(self, stream: Stream, request: egress_http.Request) -> None:
         """Raises OSError."""
-        place = f"{request.host}:{request.port}"
+        injected = self._injections(request)
+        port = injected[0].port if injected else request.port
+        place = f"{request.host}:{port}"
         try:
-            async with self.way(request.host, request.port, request.method) as way:
-                await egress_http.relay(stream, request, way)
+            async with self.way(request.host, port, request.method, injected) as way:
+                if injected:
+                    secrets = self._egress.secrets
+                    headers = [(each.header.encode(), secrets.fill(each.value).encode()) for each in injected]
+                    await egress_http.relay(stream, egress_http.with_headers(request, headers), way, secrets)
+                else:
+                    await egress_http.relay(stream, request, way)
         except Refused as e:
             await egress_http.answer(stream, 403, f"bridle refused {place}: {e}")
         except (Failed, egress_http.BadAnswer) as e:
@@ -138,9 +146,25 @@ class Proxy:
         except egress_http.NotARequest:
             await stream.reset()
 
+    def _injections(self, request: egress_http.Request) -> list[Injection]:
+        """The headers that belong into a request: nothing is put into a tunnel."""
+        if request.tunnel:
+            return []
+        try:
+            name = plain_name(request.host)
+        except Refused:
+            return []
+        found = [each for each in self._egress.injections if each.host == name]
+        return [each for each in found if request.port == each.port or (request.port == 80 and each.port == 443)]
+
     @contextlib.asynccontextmanager
-    async def way(self, host: str, port: int, method: str) -> AsyncIterator[Way]:
-        """A connection to `host`, for as long as the context lasts. Raises Refused, Failed."""
+    async def way(
+        self, host: str, port: int, method: str, injected: Sequence[Injection] = ()
+    ) -> AsyncIterator[Way]:
+        """A connection to `host`, for as long as the context lasts; over TLS if something is put in.
+
+        Raises Refused, Failed.
+        """
         self._last += 1
         number = self._last
         try:
@@ -152,12 +176,14 @@ class Proxy:
         except Failed as e:
             self._tell(Asked(number, host, port, method, "failed", str(e)))
             raise
-        self._tell(Asked(number, name, port, method, "allowed"))
+        why = f"with the header {', '.join(each.header for each in injected)}, over TLS" if injected else ""
+        self._tell(Asked(number, name, port, method, "allowed", why))
         begun = time.monotonic()
         way: Way | None = None
         problem = "it was interrupted"
         try:
-            connected = await self._dial(addresses, port)
+            believed = (self._egress.outside.tls(), name) if injected else None
+            connected = await self._dial(addresses, port, believed)
             try:
                 async with asyncio.timeout(IDLE_SECONDS) as limit:
                     way = Way(connected, limit)
@@ -184,15 +210,17 @@ class Proxy:
         except (OSError, UnicodeError):
             raise Failed("its name cannot be resolved") from None
 
-    async def _dial(self, addresses: Sequence[str], port: int) -> Connected:
+    async def _dial(self, addresses: Sequence[str], port: int, believed: Believed | None) -> Connected:
         """A connection to the first of the checked addresses that takes one. Raises Failed."""
         problem = ""
         for address in addresses[:MAX_ADDRESSES]:
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    return await self._egress.outside.dial(address, port)
+                    return await self._egress.outside.dial(address, port, believed)
             except TimeoutError:
                 problem = "it does not answer"
+            except ssl.SSLCertVerificationError as e:
+                raise Failed(f"its certificate is not believed: {e.verify_message}") from None
             except OSError as e:
                 problem = e.strerror or "it takes no connection"
         raise Failed(problem)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import h11
 
 from sandboxes.network import Refused, plain_name
+from sandboxes.secrets import Secrets
 from sandboxes.tunnels import Stream
 
 MAX_HEAD = 32 << 10
@@ -172,12 +173,23 @@ async def answer(stream: Stream, status: int, words: str) -> None:
     await stream.end()
 
 
-async def relay(stream: Stream, request: Request, way: Way) -> None:
-    """Carry a request to its host and the answer back. Raises ConnectionResetError, OSError."""
+def with_headers(request: Request, headers: Headers) -> Request:
+    """The request with these headers in the place of its own, asking for an answer that is not compressed."""
+    headers = [*headers, (b"Accept-Encoding", b"identity")]
+    replaced = {name.lower() for name, _ in headers}
+    kept = [(name, value) for name, value in request.headers if name.lower() not in replaced]
+    return replace(request, headers=[*kept, *headers])
+
+
+async def relay(stream: Stream, request: Request, way: Way, secrets: Secrets | None = None) -> None:
+    """Carry a request to its host and the answer back, with `secrets` masked in it.
+
+    Raises BadAnswer, NotARequest, ConnectionResetError, OSError.
+    """
     if request.tunnel:
         await _tunnel(stream, request, way)
     else:
-        await _forward(stream, request, way)
+        await _forward(stream, request, way, secrets or Secrets())
 
 
 async def _tunnel(stream: Stream, request: Request, way: Way) -> None:
@@ -214,12 +226,12 @@ async def _stop(*tasks: asyncio.Future[None]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _forward(stream: Stream, request: Request, way: Way) -> None:
+async def _forward(stream: Stream, request: Request, way: Way, secrets: Secrets) -> None:
     upstream = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
     head = h11.Request(method=request.method, target=request.path, headers=request.headers)
     await way.send(upstream.send(head) or b"")
     sending = asyncio.ensure_future(_send_body(stream, request.connection, upstream, way))
-    answering = asyncio.ensure_future(_send_back(stream, request.connection, upstream, way))
+    answering = asyncio.ensure_future(_send_back(stream, request.connection, upstream, way, secrets))
     try:
         await asyncio.wait({sending, answering}, return_when=asyncio.FIRST_COMPLETED)
         if sending.done() and isinstance(sending.exception(), NotARequest):
@@ -248,20 +260,25 @@ async def _send_body(stream: Stream, client: h11.Connection, upstream: h11.Conne
             return
 
 
-async def _send_back(stream: Stream, client: h11.Connection, upstream: h11.Connection, way: Way) -> None:
+async def _send_back(
+    stream: Stream, client: h11.Connection, upstream: h11.Connection, way: Way, secrets: Secrets
+) -> None:
     """Carry the answer. Raises BadAnswer before it has begun, ConnectionResetError, OSError."""
     begun = False
+    masked = secrets.stream()
     try:
         while True:
             event = upstream.next_event()
             if event is h11.NEED_DATA:
                 upstream.receive_data(await way.receive())
             elif isinstance(event, h11.Response):
+                head = _answer_head(event, secrets)
                 begun = True
-                await stream.write(client.send(_answer_head(event)) or b"")
+                await stream.write(client.send(head) or b"")
             elif isinstance(event, h11.Data):
-                await stream.write(client.send(h11.Data(data=event.data)) or b"")
+                await stream.write(client.send(h11.Data(data=masked.feed(bytes(event.data)))) or b"")
             elif isinstance(event, h11.EndOfMessage):
+                await stream.write(client.send(h11.Data(data=masked.end())) or b"")
                 await stream.write(client.send(h11.EndOfMessage()) or b"")
                 await stream.end()
                 return
@@ -273,9 +290,16 @@ async def _send_back(stream: Stream, client: h11.Connection, upstream: h11.Conne
         raise BadAnswer("its answer is not HTTP") from None
 
 
-def _answer_head(event: h11.Response) -> h11.Response:
+def _answer_head(event: h11.Response, secrets: Secrets) -> h11.Response:
+    """The head of the answer for a command. Raises BadAnswer."""
     headers = _passed_on(event.headers.raw_items())
-    if any(name == b"transfer-encoding" for name, _ in event.headers):
+    if secrets and any(
+        name == b"content-encoding" and value.lower() != b"identity" for name, value in event.headers
+    ):
+        raise BadAnswer("its answer is compressed, so that a secret in it would not be found")
+    if secrets or any(name == b"transfer-encoding" for name, _ in event.headers):
         headers = [(name, value) for name, value in headers if name.lower() != b"content-length"]
+    headers = [(secrets.mask_bytes(name), secrets.mask_bytes(value)) for name, value in headers]
     headers.append((b"Connection", b"close"))
-    return h11.Response(status_code=event.status_code, reason=event.reason, headers=headers)
+    reason = secrets.mask_bytes(event.reason)
+    return h11.Response(status_code=event.status_code, reason=reason, headers=headers)

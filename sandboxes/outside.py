@@ -13,13 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sandboxes.secrets import Secrets
+
 LOOKUPS = 4
 """Names looked up at the same time; a slow resolver must not take the threads that other work needs."""
 
 Verdict = Literal["allowed", "refused", "failed"]
 Connected = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-Dial = Callable[[str, int], Awaitable[Connected]]
+Believed = tuple[ssl.SSLContext, str]
+"""Whose certificates count, and the name that a host's certificate has to hold."""
+Dial = Callable[[str, int, Believed | None], Awaitable[Connected]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,10 @@ def _resolve(host: str, port: int) -> list[str]:
     return [str(place[0]) for *_, place in found]
 
 
-async def dial(address: str, port: int) -> Connected:
-    """Connect to an address. Raises OSError."""
-    return await asyncio.open_connection(address, port)
+async def dial(address: str, port: int, believed: Believed | None = None) -> Connected:
+    """Connect to an address, with TLS where it is said what is believed. Raises OSError."""
+    context, name = believed or (None, None)
+    return await asyncio.open_connection(address, port, ssl=context, server_hostname=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +91,26 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True)
+class Injection:
+    """A header that plain requests for `host` get on their way, which then goes on over TLS to `port`.
+
+    `value` holds `{NAME}` where a secret belongs.
+    """
+
+    host: str
+    header: str
+    value: str
+    port: int = 443
+
+
+@dataclass(frozen=True, slots=True)
 class Egress:
-    """What serves the requests of one sandbox. `on_news` is told of each as it happens."""
+    """What serves the requests of one sandbox. `on_news` is told of each as it happens.
+
+    `secrets` are those that `injections` name; commands in the sandbox never hold them.
+    """
 
     outside: Outside = field(default_factory=Outside)
     on_news: Callable[[News], None] | None = None
+    injections: tuple[Injection, ...] = ()
+    secrets: Secrets = field(default_factory=Secrets)

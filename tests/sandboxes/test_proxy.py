@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
+import ssl
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
+import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.origin import hello, serving
@@ -15,13 +20,15 @@ from support.world import World
 
 from sandboxes.egress import Proxy
 from sandboxes.network import Network, parse_rule
+from sandboxes.outside import Injection, Outside
+from sandboxes.secrets import Secrets
 from sandboxes.tunnels import Stream
 
 POST = b"POST http://example.test/ HTTP/1.1\r\nHost: example.test\r\n"
 LISTED = Network("allowlist", (parse_rule("example.test"), parse_rule("odd.test:8080")))
 
 
-async def through(world: World, *pieces: bytes, network: Network = LISTED) -> bytes:
+async def through(world: World, *pieces: bytes, network: Network = LISTED, **injected: Any) -> bytes:
     """What comes back to a command that sends `pieces` and then ends."""
     back = bytearray()
 
@@ -36,7 +43,7 @@ async def through(world: World, *pieces: bytes, network: Network = LISTED) -> by
         stream.feed(piece)
     stream.feed_end()
     async with asyncio.timeout(60):
-        await Proxy(network, world.egress).serve(stream)
+        await Proxy(network, replace(world.egress, **injected)).serve(stream)
     return bytes(back)
 
 
@@ -315,3 +322,90 @@ async def test_the_pace_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     await asyncio.gather(*(proxy.serve(stream) for stream in streams))
     assert asyncio.get_running_loop().time() - begun >= 0.4
     assert len(world.asked) == 15
+
+
+TOKEN = "tok_0123456789abcdefghij"
+INJECTED: dict[str, Any] = {
+    "injections": (Injection("example.test", "Authorization", "Bearer {TOKEN}"),),
+    "secrets": Secrets({"TOKEN": TOKEN}),
+}
+GET = b"GET http://example.test/ HTTP/1.1\r\nHost: example.test\r\nAccept-Encoding: zip\r\nAuthorization: me\r\n\r\n"
+
+
+async def asked_with_secret(
+    *pieces: bytes, answer: bytes = b"", name: str = "example.test", network: Network = LISTED
+) -> tuple[bytes, bytes, World]:
+    """What a host with a certificate for `name` receives, what comes back, and what was recorded."""
+    ca, world, seen = trustme.CA(), World(), bytearray()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert(name).configure_cert(context)
+    ours = ssl.create_default_context()
+    ca.configure_trust(ours)
+
+    async def host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.extend(await reader.readuntil(b"\r\n\r\n"))
+        body = b"echo: " + bytes(seen)
+        writer.write(answer or b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
+
+    async with serving(host, context) as port:
+        world.serve("example.test", 443, port)
+        outside = Outside(world.resolve, world.dial, lambda: ours)
+        back = await through(world, *pieces, network=network, outside=outside, **INJECTED)
+    return bytes(seen), back, world
+
+
+async def test_a_secret_is_put_in_on_the_way_and_masked_on_the_way_back() -> None:
+    seen, back, world = await asked_with_secret(GET)
+    assert seen.count(b"Authorization: Bearer tok_0123456789abcdefghij\r\n") == 1
+    assert b": me\r\n" not in seen
+    assert b"Accept-Encoding: identity" in seen
+    assert b"Encoding: zip" not in seen
+    assert TOKEN.encode() not in back
+    assert b"Authorization: Bearer [secret TOKEN]" in back
+    assert world.dialled == [("2d00::5", 443)]
+    assert (world.asked[0].port, world.asked[0].why) == (443, "with the header Authorization, over TLS")
+    assert TOKEN not in str(world.news)
+
+
+async def test_a_secret_is_masked_in_every_part_of_an_answer() -> None:
+    pieces = TOKEN[:9].encode(), TOKEN[9:].encode()
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+    head = f"HTTP/1.1 401 no {TOKEN}\r\nSet-Cookie: t={TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    _, back, _ = await asked_with_secret(GET, answer=head + chunks)
+    assert back.startswith(b"HTTP/1.1 401 no [secret TOKEN]\r\nSet-Cookie: t=[secret TOKEN]\r\n")
+    assert back.endswith(b"[secret TOKEN]\r\n0\r\n\r\n")
+    assert TOKEN[:9].encode() not in back
+
+
+async def test_a_compressed_answer_is_not_passed_on() -> None:
+    body = gzip.compress(TOKEN.encode())
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    _, back, _ = await asked_with_secret(GET, answer=head + body)
+    assert back.startswith(b"HTTP/1.1 502 ")
+    assert body not in back
+
+
+async def test_a_secret_goes_to_no_host_that_is_not_listed_or_does_not_prove_its_name() -> None:
+    for network in (Network("allowlist"), Network("allowlist", (parse_rule("example.test:80"),))):
+        seen, back, world = await asked_with_secret(GET, network=network)
+        assert (seen, back[:13], world.dialled) == (b"", b"HTTP/1.1 403 ", [])
+    seen, back, world = await asked_with_secret(GET, name="other.test")
+    assert seen == b""
+    assert b"502 bridle could not reach example.test:443: its certificate is not believed: " in back
+
+
+async def test_nothing_is_put_into_a_tunnel_or_into_requests_for_others() -> None:
+    world, got = World(), bytearray()
+
+    async def host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.extend(await reader.read(1000))
+
+    async with serving(host) as port:
+        world.serve("example.test", 443, port)
+        world.serve("odd.test", 8080, port)
+        await through(world, b"CONNECT example.test:443 HTTP/1.1\r\nHost: x\r\n\r\nhello", **INJECTED)
+        assert bytes(got) == b"hello"
+        await through(world, b"GET http://odd.test:8080/ HTTP/1.1\r\nHost: odd.test:8080\r\n\r\n", **INJECTED)
+    assert b"odd.test" in got
+    assert b"tok_" not in got

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sandboxes.outside import Asked, Connected, Egress, Finished, News, Outside
+from sandboxes.outside import Asked, Believed, Connected, Egress, Finished, News, Outside
 
 ADDRESS = "2d00::5"
 
@@ -36,12 +36,13 @@ class World:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return self.names[host]
 
-    async def dial(self, address: str, port: int) -> Connected:
+    async def dial(self, address: str, port: int, believed: Believed | None = None) -> Connected:
         self.dialled.append((address, port))
         local = self.ports.get((address, port))
         if local is None:
             raise ConnectionRefusedError(111, "Connection refused")
-        return await asyncio.open_connection("127.0.0.1", local)
+        context, name = believed or (None, None)
+        return await asyncio.open_connection("127.0.0.1", local, ssl=context, server_hostname=name)
 
     @property
     def egress(self) -> Egress:
