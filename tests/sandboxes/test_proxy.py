@@ -329,7 +329,8 @@ INJECTED: dict[str, Any] = {
     "injections": (Injection("example.test", "Authorization", "Bearer {TOKEN}"),),
     "secrets": Secrets({"TOKEN": TOKEN}),
 }
-GET = b"GET http://example.test/ HTTP/1.1\r\nHost: example.test\r\nAccept-Encoding: zip\r\nAuthorization: me\r\n\r\n"
+HEADERS = b"Host: example.test\r\nAccept-Encoding: zip\r\nauthorization: me\r\n"
+GET = b"GET http://example.test/ HTTP/1.1\r\n" + HEADERS + b"\r\n"
 
 
 async def asked_with_secret(
