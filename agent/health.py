@@ -9,7 +9,7 @@ import sys
 from agent.models.profiles import LOCAL, REPLAY
 from agent.outcomes import UsageProblem
 from agent.store import state_dir
-from sandboxes.docker_backend import DockerBackend
+from sandboxes.docker.backend import DockerBackend
 from sandboxes.protocol import Check
 
 

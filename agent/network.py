@@ -6,8 +6,8 @@ from functools import partial
 
 from agent.journal import NetworkFinished, NetworkRequested, SessionEnded
 from agent.session import Session
-from sandboxes.network import Network
-from sandboxes.outside import Asked, Egress, News, Outside
+from sandboxes.network.outside import Asked, Egress, News, Outside
+from sandboxes.network.rules import Network
 from tools.protocol import Preview
 
 WARNING = (

@@ -24,7 +24,7 @@ from agent.settings import Settings
 from agent.store import SessionFolder, Store
 from agent.verification import Verification
 from agent.work import Watcher
-from sandboxes.outside import Outside
+from sandboxes.network.outside import Outside
 from sandboxes.pool import Pool
 from sandboxes.protocol import Backend, Sandbox, SandboxSpec
 

@@ -24,7 +24,7 @@ from agent.autonomy.levels import DEFAULT_LEVEL, Level, parse_level
 from agent.autonomy.visible import visible
 from agent.budgets import Budgets
 from agent.outcomes import UsageProblem
-from sandboxes.network import Network, NetworkMode, parse_rule
+from sandboxes.network.rules import Network, NetworkMode, parse_rule
 
 Strategy = Literal["loop", "repair"]
 

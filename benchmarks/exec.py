@@ -44,7 +44,7 @@ class Bridle:
 
     def __init__(self, setup: dict[str, Any]) -> None:
         sys.path.insert(0, str(ROOT))
-        from sandboxes.docker_backend import DockerBackend
+        from sandboxes.docker.backend import DockerBackend
         from sandboxes.protocol import SandboxSpec
 
         self._loop = asyncio.new_event_loop()
@@ -249,8 +249,8 @@ def peer_python() -> str:
 def shared_setup(folder: Path) -> dict[str, Any]:
     """The image and folders that Bridle's host image uses, as arguments of `docker run` for the others."""
     sys.path.insert(0, str(ROOT))
-    from sandboxes.engine import Engine
-    from sandboxes.host_image import ensure_image, folder_mounts
+    from sandboxes.docker.engine import Engine
+    from sandboxes.docker.host_image import ensure_image, folder_mounts
     from sandboxes.toolchain import find_toolchain
 
     tools = find_toolchain(os.environ)

@@ -21,8 +21,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from sandboxes.docker_backend import DockerBackend  # noqa: E402
-from sandboxes.engine import Engine  # noqa: E402
+from sandboxes.docker.backend import DockerBackend  # noqa: E402
+from sandboxes.docker.engine import Engine  # noqa: E402
 from sandboxes.protocol import Limits, Sandbox, SandboxSpec  # noqa: E402
 
 LIMITS = Limits(memory_bytes=64 << 20, cpus=0.5, pids=32)

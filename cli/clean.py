@@ -36,8 +36,8 @@ def clean(
 
     from agent.housekeeping import Reaper, Swept, drop_session, finished_sessions, sweep
     from agent.store import Store
-    from sandboxes.bubblewrap_backend import BubblewrapBackend
-    from sandboxes.docker_backend import DockerBackend
+    from sandboxes.bubblewrap.backend import BubblewrapBackend
+    from sandboxes.docker.backend import DockerBackend
 
     store = Store()
     dropped = Swept()

@@ -198,7 +198,7 @@ def _go(
     from agent.session import PatientApprover, Session
     from agent.store import Store
     from cli.terminal import QuietWatcher, TerminalWatcher, console, show_report
-    from sandboxes.docker_backend import DockerBackend
+    from sandboxes.docker.backend import DockerBackend
 
     log.configure()
     watch = QuietWatcher() if as_json else TerminalWatcher(console())

@@ -34,7 +34,7 @@ def rewind(
     from agent.outcomes import Outcome, UsageProblem
     from agent.repository.stream import PatchProblem
     from agent.store import Store
-    from sandboxes.docker_backend import DockerBackend
+    from sandboxes.docker.backend import DockerBackend
     from sandboxes.protocol import SandboxError
 
     store = Store()

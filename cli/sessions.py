@@ -59,7 +59,7 @@ def _held(sessions: Iterable[str]) -> dict[str, int]:
 
     from agent.checkpoints import prefix_of
     from agent.outcomes import UsageProblem
-    from sandboxes.docker_backend import DockerBackend
+    from sandboxes.docker.backend import DockerBackend
     from sandboxes.protocol import SandboxError
 
     try:

@@ -1,8 +1,4 @@
-"""How a sandbox's container is made and what runs in it first.
-
-Threat model: a command inside has no network, no capabilities, no way to gain privileges, an ordinary user,
-limited memory, processor, processes and files, nothing of the host writable, and no variable of the host's
-environment.
+"""What runs in a sandbox first.
 
 The first process is the runner itself, not an init: the kernel protects a container's first process from its
 neighbours' signals, which it would not do for a child of an init. The runner reaps orphans as an init would. It
@@ -15,19 +11,14 @@ commands cannot end it, but without any capability.
 from __future__ import annotations
 
 import functools
-import io
 import json
-import tarfile
 from collections.abc import Sequence
 from importlib import import_module, resources
-from typing import Any, Literal
+from typing import Literal
 
-import docker.types
-
-from sandboxes import egress, inside
-from sandboxes.host_image import HOME, add_agent_folders
-from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, Owner
-from sandboxes.protocol import AGENT_GID, AGENT_UID, WORKSPACE, SandboxSpec
+from sandboxes import inside
+from sandboxes.host_root import HOME
+from sandboxes.protocol import WORKSPACE
 
 ENVIRONMENT = {
     "HOME": HOME,
@@ -112,7 +103,6 @@ def runner_payload() -> bytes:
 
 Contents = Literal["Python and shell", "Python", "the agent's Python", "shell"]
 """What of an image a sandbox is started with; "the agent's" is one that commands could change."""
-SHARED_MEMORY = 64 << 20
 CAPABILITIES = ("SETUID", "SETGID", "SETPCAP", "KILL")
 
 
@@ -122,83 +112,3 @@ def entrypoint(contents: Contents, pythons: Sequence[str]) -> list[str]:
         return ["python3", "-I", "-S", "-c", BOOT, "exit 1", "apart"]
     apart = "apart" if contents == "Python and shell" else ""
     return ["/bin/sh", "-c", TRAMPOLINE, "bridle", BOOT, PLAIN, apart, *(pythons if contents != "shell" else ())]
-
-
-def first_user(contents: Contents) -> tuple[str, tuple[str, ...]]:
-    """The user of that command, and its capabilities."""
-    if contents == "the agent's Python":
-        return f"{AGENT_UID}:{AGENT_GID}", ()
-    return "0:0", () if contents == "shell" else CAPABILITIES
-
-
-def container_settings(
-    client: Any,
-    spec: SandboxSpec,
-    owner: Owner,
-    *,
-    contents: Contents,
-    engine_cpus: int,
-    mounts: Sequence[docker.types.Mount] = (),
-    env: dict[str, str] | None = None,
-) -> dict[str, Any]:
-    """Keyword arguments of create_container() that all sandboxes share."""
-    user, capabilities = first_user(contents)
-    proxy = egress.ENVIRONMENT if spec.network.mode == "allowlist" else {}
-    return {
-        "user": user,
-        "working_dir": "/",
-        "stdin_open": True,
-        "environment": {**ENVIRONMENT, **proxy, **(env or {}), **spec.env},
-        "labels": {RUN_LABEL: spec.run_id, KEEPER_LABEL: spec.keeper, **owner.labels()},
-        "healthcheck": {"test": ["NONE"]},
-        "hostname": "sandbox",
-        "use_config_proxy": False,
-        "host_config": host_config(client, spec, engine_cpus, mounts, capabilities),
-    }
-
-
-def host_config(
-    client: Any,
-    spec: SandboxSpec,
-    engine_cpus: int,
-    mounts: Sequence[docker.types.Mount],
-    capabilities: Sequence[str],
-) -> Any:
-    """The limits, and everything closed that need not be open."""
-    limits = spec.limits
-    ulimits = [docker.types.Ulimit(name="core", soft=0, hard=0)]
-    for name, value in (("nofile", limits.open_files), ("fsize", limits.file_bytes)):
-        if value is not None:
-            ulimits.append(docker.types.Ulimit(name=name, soft=value, hard=value))
-    memory = (
-        {}
-        if limits.memory_bytes is None
-        else {
-            "mem_limit": limits.memory_bytes,
-            "memswap_limit": limits.memory_bytes,
-        }
-    )
-    cpus = {} if limits.cpus is None else {"nano_cpus": int(min(limits.cpus, engine_cpus) * 1e9)}
-    return client.create_host_config(
-        # A list of hosts needs no network either: its proxy is reached over the channel.
-        network_mode="bridge" if spec.network.mode == "full" else "none",
-        cap_drop=["ALL"],
-        cap_add=list(capabilities),
-        security_opt=["no-new-privileges"],
-        pids_limit=limits.pids,
-        ulimits=ulimits,
-        mounts=list(mounts),
-        log_config=docker.types.LogConfig(type="none"),
-        ipc_mode="private",
-        shm_size=SHARED_MEMORY,
-        **memory,
-        **cpus,
-    )
-
-
-def agent_folders() -> bytes:
-    """A tar archive of the folders every sandbox needs, for images that lack them."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        add_agent_folders(tar)
-    return out.getvalue()

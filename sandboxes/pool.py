@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sandboxes.outside import Egress
+from sandboxes.network.outside import Egress
 from sandboxes.protocol import Backend, Check, Checkpoint, Reaped, Sandbox, SandboxError, SandboxSpec
 
 POOL_RUN = "pool"

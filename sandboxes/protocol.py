@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from sandboxes.network import Network
-from sandboxes.outside import Egress
+from sandboxes.network.outside import Egress
+from sandboxes.network.rules import Network
 
 WORKSPACE = "/workspace"
 """Where the copy of the user's repository lies in every sandbox."""

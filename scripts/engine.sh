@@ -12,7 +12,7 @@ give_up() { echo "engine: $1" >&2; exit 1; }
 answers() {
     .venv/bin/python - <<'PYTHON'
 import sys
-from sandboxes.engine import Engine
+from sandboxes.docker.engine import Engine
 from sandboxes.protocol import SandboxUnavailable
 try:
     Engine().client()

@@ -26,8 +26,8 @@ from agent.session import PatientApprover, Session, start_event
 from agent.settings import Settings, load, tighten
 from agent.store import Store, open_journal
 from cli.terminal import QuietWatcher
-from sandboxes.docker_backend import DockerBackend
-from sandboxes.network import HostRule, Network
+from sandboxes.docker.backend import DockerBackend
+from sandboxes.network.rules import HostRule, Network
 from tools.protocol import Effect
 
 Start = Callable[[Script], Service]

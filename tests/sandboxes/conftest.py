@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from support import images
 
-from sandboxes.docker_backend import DockerBackend
+from sandboxes.docker.backend import DockerBackend
 from sandboxes.protocol import Limits, Sandbox, SandboxSpec
 
 SMALL = Limits(memory_bytes=512 << 20, cpus=2.0, pids=128)

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sandboxes.bubblewrap_backend import BubblewrapBackend
-from sandboxes.bubblewrap_sandbox import BubblewrapSandbox
+from sandboxes.bubblewrap.backend import BubblewrapBackend
+from sandboxes.bubblewrap.sandbox import BubblewrapSandbox
 from sandboxes.protocol import (
     FileError,
     SandboxError,
@@ -196,7 +196,7 @@ async def test_other_images_are_refused_in_one_sentence(folder: Path) -> None:
 
 
 async def test_without_bwrap_the_way_out_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandboxes.bubblewrap_backend.SYSTEM_PATH", ())
+    monkeypatch.setattr("sandboxes.bubblewrap.backend.SYSTEM_PATH", ())
     monkeypatch.setenv("PATH", str(folder))
     backend = BubblewrapBackend(folder=folder)
     with pytest.raises(SandboxUnavailable, match="apt install bubblewrap"):
@@ -348,7 +348,7 @@ async def test_only_a_handful_of_devices(fresh: Open) -> None:
 OWNER = """
 import asyncio, sys
 from pathlib import Path
-from sandboxes.bubblewrap_backend import BubblewrapBackend
+from sandboxes.bubblewrap.backend import BubblewrapBackend
 from sandboxes.protocol import SandboxSpec
 
 async def main():

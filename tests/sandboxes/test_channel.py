@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from sandboxes.channel import Channel
+from sandboxes.channel.channel import Channel
+from sandboxes.channel.client import RunnerClient
 from sandboxes.protocol import ExecResult, ProcessError, SandboxLost
-from sandboxes.runner_client import RunnerClient
 
 READY = {"type": "ready", "id": 0, "python": [3, 11], "bash": 1, "empty": 1}
 DONE = {"type": "exit", "id": 1, "code": 0, "ending": "exited", "head": 0, "dropped": 0, "spilled": 0}

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sandboxes.checkpoints import MAX_LAYERS
-from sandboxes.docker_backend import DockerBackend
+from sandboxes.docker.backend import DockerBackend
+from sandboxes.docker.checkpoints import MAX_LAYERS
 from sandboxes.ownership import CHECKPOINT_LABEL, RUN_LABEL
 from sandboxes.protocol import (
     Checkpoint,
@@ -228,7 +228,7 @@ async def test_a_stopped_sandbox_can_be_saved(room: Room) -> None:
 async def test_a_checkpoint_outlives_its_process(room: Room, image: str) -> None:
     script = """
 import asyncio, sys
-from sandboxes.docker_backend import DockerBackend
+from sandboxes.docker.backend import DockerBackend
 from sandboxes.protocol import SandboxSpec
 
 async def main():

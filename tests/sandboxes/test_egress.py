@@ -15,8 +15,8 @@ import trustme
 from support.origin import files, hello, serving
 from support.world import World
 
-from sandboxes.bubblewrap_backend import BubblewrapBackend
-from sandboxes.network import Network, parse_rule
+from sandboxes.bubblewrap.backend import BubblewrapBackend
+from sandboxes.network.rules import Network, parse_rule
 from sandboxes.protocol import Sandbox, SandboxSpec, SandboxUnavailable
 
 pytestmark = pytest.mark.docker

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sandboxes.file_replies import listing_bytes, parse_listing, parse_path
-from sandboxes.frames import ProtocolError
+from sandboxes.channel.file_replies import listing_bytes, parse_listing, parse_path
+from sandboxes.channel.frames import ProtocolError
 
 NAMES = st.binary(min_size=1, max_size=255).filter(
     lambda name: not {b"/"[0], 0} & set(name) and name not in (b".", b"..")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandboxes.frames import (
+from sandboxes.channel.frames import (
     MAX_BODY,
     MAX_HEADER,
     Data,

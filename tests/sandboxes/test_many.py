@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandboxes.docker_backend import OPENED_AT_ONCE, DockerBackend
+from sandboxes.docker.backend import OPENED_AT_ONCE, DockerBackend
 from sandboxes.protocol import Limits, SandboxSpec
 
 pytestmark = pytest.mark.docker

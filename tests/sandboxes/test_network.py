@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandboxes.network import HostRule, Network, Refused, check_addresses, decide, parse_rule, plain_name
+from sandboxes.network.rules import HostRule, Network, Refused, check_addresses, decide, parse_rule, plain_name
 
 
 @pytest.mark.parametrize(

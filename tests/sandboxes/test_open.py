@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sandboxes.docker_backend import DockerBackend
+from sandboxes.docker.backend import DockerBackend
 from sandboxes.protocol import SandboxSpec, SandboxUnavailable
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sandboxes.docker_backend import DockerBackend
+from sandboxes.docker.backend import DockerBackend
 from sandboxes.ownership import RUN_LABEL
 from sandboxes.pool import MAX_KINDS, Pool
 from sandboxes.protocol import Limits, Sandbox, SandboxSpec, SandboxUnavailable, WorkspaceArchive
@@ -161,7 +161,7 @@ async def test_a_checkpoint_is_begun_with_whatever_waits(yard: Yard) -> None:
 async def test_the_pool_of_a_dead_owner_is_removed_unsaved(yard: Yard, client: Any) -> None:
     script = """
 import asyncio, sys
-from sandboxes.docker_backend import DockerBackend
+from sandboxes.docker.backend import DockerBackend
 from sandboxes.pool import Pool
 from sandboxes.protocol import SandboxSpec
 

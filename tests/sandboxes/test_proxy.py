@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from support.origin import hello, serving
 from support.world import World
 
-from sandboxes.egress import Proxy
-from sandboxes.network import Network, parse_rule
-from sandboxes.outside import Injection, Outside
+from sandboxes.channel.tunnels import Stream
+from sandboxes.network.egress import Proxy
+from sandboxes.network.outside import Injection, Outside
+from sandboxes.network.rules import Network, parse_rule
 from sandboxes.secrets import Secrets
-from sandboxes.tunnels import Stream
 
 POST = b"POST http://example.test/ HTTP/1.1\r\nHost: example.test\r\n"
 LISTED = Network("allowlist", (parse_rule("example.test"), parse_rule("odd.test:8080")))
@@ -307,8 +307,8 @@ def test_any_answer_of_a_host_is_taken(pieces: list[bytes]) -> None:
 
 
 async def test_the_pace_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandboxes.egress.BURST", 5.0)
-    monkeypatch.setattr("sandboxes.egress.RATE", 20.0)
+    monkeypatch.setattr("sandboxes.network.egress.BURST", 5.0)
+    monkeypatch.setattr("sandboxes.network.egress.RATE", 20.0)
     world = World()
     proxy = Proxy(LISTED, world.egress)
 

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from sandboxes.docker_backend import DockerBackend
+from sandboxes.docker.backend import DockerBackend
 from sandboxes.protocol import SandboxError
 
 pytestmark = pytest.mark.docker
 
 OWNER = """
 import asyncio, sys
-from sandboxes.docker_backend import DockerBackend
+from sandboxes.docker.backend import DockerBackend
 from sandboxes.protocol import SandboxSpec
 
 async def main():

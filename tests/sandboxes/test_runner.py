@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from sandboxes import launch
-from sandboxes.frames import encode
+from sandboxes.channel.frames import encode
 
 
 def pythons() -> list[str]:

@@ -17,7 +17,7 @@ from support import soak
 
 from agent.housekeeping import sweep
 from agent.store import Store
-from sandboxes.docker_backend import DockerBackend
+from sandboxes.docker.backend import DockerBackend
 
 pytestmark = pytest.mark.docker
 

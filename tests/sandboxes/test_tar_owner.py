@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandboxes.tar_owner import with_owner
+from sandboxes.docker.tar_owner import with_owner
 
 NAMES = st.text(st.characters(blacklist_characters="\0/\\", blacklist_categories=["Cs"]), min_size=1, max_size=120)
 

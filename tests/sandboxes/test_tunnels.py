@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.origin import Handler, serving
 from support.world import World
 
-from sandboxes.frames import (
+from sandboxes.channel.frames import (
     ProtocolError,
     TunnelData,
     TunnelEnd,
@@ -25,9 +25,9 @@ from sandboxes.frames import (
     TunnelReset,
     TunnelTaken,
 )
-from sandboxes.network import Network, parse_rule
+from sandboxes.channel.tunnels import MOST, WINDOW, Stream, Tunnels
+from sandboxes.network.rules import Network, parse_rule
 from sandboxes.protocol import Sandbox, SandboxLost
-from sandboxes.tunnels import MOST, WINDOW, Stream, Tunnels
 
 Open = Callable[..., Awaitable[Sandbox]]
 RAW = Network("allowlist", (parse_rule("raw.test:7"),))

@@ -12,7 +12,7 @@ from agent.journal import Journal, SandboxOpened, SessionStarted
 from agent.scratch import scratch_folder
 from agent.store import SessionFolder, Store
 from agent.workspace import keep_workspace
-from sandboxes.docker_backend import DockerBackend
+from sandboxes.docker.backend import DockerBackend
 from sandboxes.protocol import Limits, SandboxSpec
 
 STEPS = ("open", "upload", "write", "exec", "checkpoint", "fork", "restore", "save", "scratch", "close", "drop")

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sandboxes.outside import Asked, Believed, Connected, Egress, Finished, News, Outside
+from sandboxes.network.outside import Asked, Believed, Connected, Egress, Finished, News, Outside
 
 ADDRESS = "2d00::5"
 

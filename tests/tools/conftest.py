@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sandboxes.docker_backend import DockerBackend
+from sandboxes.docker.backend import DockerBackend
 from sandboxes.protocol import WORKSPACE, Sandbox, SandboxSpec, SandboxUnavailable
 from tools.protocol import Tool, ToolResult, Workbench
 from tools.registry import default_tools

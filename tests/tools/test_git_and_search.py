@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from pydantic import ValidationError
 
-from sandboxes.docker_backend import DockerBackend
+from sandboxes.docker.backend import DockerBackend
 from sandboxes.protocol import Sandbox, SandboxSpec
 from tools.git import GitArguments
 from tools.protocol import Effect, Workbench

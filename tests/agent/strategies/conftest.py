@@ -24,7 +24,7 @@ from agent.models.chat import ChatModel
 from agent.models.profiles import LOCAL, profile_for
 from agent.verification import Verification
 from agent.work import Work
-from sandboxes.docker_backend import DockerBackend
+from sandboxes.docker.backend import DockerBackend
 from sandboxes.protocol import WORKSPACE, Sandbox, SandboxSpec
 from tools.protocol import Workbench
 from tools.registry import default_tools

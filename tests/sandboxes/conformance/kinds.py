@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 import docker
 
-from sandboxes.bubblewrap_backend import BubblewrapBackend, default_folder
-from sandboxes.bubblewrap_sandbox import BubblewrapSandbox
-from sandboxes.docker_backend import DockerBackend
+from sandboxes.bubblewrap.backend import BubblewrapBackend, default_folder
+from sandboxes.bubblewrap.sandbox import BubblewrapSandbox
+from sandboxes.bubblewrap.scratch import PLACES
+from sandboxes.docker.backend import DockerBackend
 from sandboxes.protocol import Backend, Sandbox
-from sandboxes.scratch import PLACES
 
 
 class Outside(Protocol):

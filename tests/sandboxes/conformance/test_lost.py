@@ -77,7 +77,7 @@ async def test_the_first_process_cannot_be_killed_by_a_command(fresh: Open) -> N
 
 
 async def test_paused_from_outside(fresh: Open, outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandboxes.channel.GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("sandboxes.channel.channel.GRACE_SECONDS", 0.5)
     box = await fresh()
     running = asyncio.ensure_future(box.exec(["sleep", "100"], timeout=3))
     await box.exec(["true"])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from sandboxes import egress
-from sandboxes.arguments import (
+from sandboxes.channel.arguments import (
     UnusableArgument,
     argument_bytes,
     checked_timeout,
@@ -14,10 +13,12 @@ from sandboxes.arguments import (
     not_startable,
     path_bytes,
 )
-from sandboxes.background import RunnerBackground
-from sandboxes.channel import Channel
-from sandboxes.file_replies import FILE_SECONDS, MAX_PATH, listing_bytes, parse_listing, parse_path
-from sandboxes.frames import Exit, Plain, Ready, encode
+from sandboxes.channel.background import RunnerBackground
+from sandboxes.channel.channel import Channel
+from sandboxes.channel.file_replies import FILE_SECONDS, MAX_PATH, listing_bytes, parse_listing, parse_path
+from sandboxes.channel.frames import Exit, Plain, Ready, encode
+from sandboxes.channel.tunnels import Tunnels
+from sandboxes.network import egress
 from sandboxes.protocol import (
     SPILL_DIR,
     Ending,
@@ -29,7 +30,6 @@ from sandboxes.protocol import (
     SandboxSpec,
     SandboxUnavailable,
 )
-from sandboxes.tunnels import Tunnels
 
 LISTEN_SECONDS = 20.0
 NOT_STARTED_BYTES = 2048

@@ -28,14 +28,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandboxes import bubblewrap_doctor, cgroups, egress, scratch
-from sandboxes.bubblewrap_sandbox import BubblewrapSandbox, First, end, notes_of, pack, save, unpack
-from sandboxes.cgroups import Group
-from sandboxes.channel import Channel
-from sandboxes.engine import in_thread
-from sandboxes.frames import Ready
+from sandboxes.bubblewrap import cgroups, doctor, scratch
+from sandboxes.bubblewrap.cgroups import Group
+from sandboxes.bubblewrap.namespace import Users, View, new_users, start
+from sandboxes.bubblewrap.sandbox import BubblewrapSandbox, First, end, notes_of, pack, save, unpack
+from sandboxes.bubblewrap.scratch import Scratch
+from sandboxes.channel.channel import Channel
+from sandboxes.channel.client import open_way_out, tell_limits
+from sandboxes.channel.frames import Ready
 from sandboxes.launch import CAPABILITIES, ENVIRONMENT, entrypoint, runner_payload
-from sandboxes.namespace import Users, View, new_users, start
+from sandboxes.network import egress
 from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, is_anothers, is_dead, read_labels, this_owner
 from sandboxes.protocol import (
     WORKSPACE,
@@ -46,8 +48,7 @@ from sandboxes.protocol import (
     SandboxSpec,
     SandboxUnavailable,
 )
-from sandboxes.runner_client import open_way_out, tell_limits
-from sandboxes.scratch import Scratch
+from sandboxes.threads import in_thread
 from sandboxes.toolchain import SYSTEM_PATH, find_toolchain
 
 NAME = "bubblewrap"
@@ -108,7 +109,7 @@ class BubblewrapBackend:
 
     async def check(self) -> list[Check]:
         """What is there and what is missing, for `bridle doctor`. Never raises."""
-        return await bubblewrap_doctor.checks(self)
+        return await doctor.checks(self)
 
     async def reap(
         self,

@@ -19,9 +19,9 @@ from typing import Any
 import docker.errors
 import requests
 
-from sandboxes import checkpoints
-from sandboxes.docker_sandbox import open_archive
-from sandboxes.engine import ENGINE_ERRORS, Engine
+from sandboxes.docker import checkpoints
+from sandboxes.docker.engine import ENGINE_ERRORS, Engine
+from sandboxes.docker.sandbox import open_archive
 from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, is_anothers, is_dead, read_labels, this_owner
 from sandboxes.protocol import LEFT_BEHIND, WORKSPACE, Reaped, SandboxError
 

@@ -6,12 +6,11 @@ the repository or the agent chooses the engine.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -134,20 +133,6 @@ def lost_or_unavailable(engine: Engine, name: str, error: BaseException) -> Sand
             return SandboxLost(f"The sandbox {name} is gone.")
         return SandboxError(f"The engine could not serve sandbox {name}: {explanation(error)}.")
     return engine.unavailable(error)
-
-
-async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a blocking function in a thread. When cancelled, waits for it first: nothing goes on unseen."""
-    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()
-        raise
 
 
 def plain_socket(stream: Any) -> tuple[socket.socket, bytes]:

@@ -20,13 +20,17 @@ from typing import Any, ParamSpec, TypeVar
 import docker.errors
 import docker.types
 
-from sandboxes import checkpoints, doctor, host_image, launch, reaper
-from sandboxes.channel import Channel
-from sandboxes.docker_sandbox import DockerSandbox, Means
-from sandboxes.engine import ENGINE_ERRORS, Engine, explanation, in_thread
-from sandboxes.frames import Plain, Ready
+from sandboxes import launch
+from sandboxes.channel.channel import Channel
+from sandboxes.channel.client import RunnerClient, open_way_out, tell_limits
+from sandboxes.channel.frames import Plain, Ready
+from sandboxes.docker import checkpoints, doctor, host_image, reaper
+from sandboxes.docker import container as containers
+from sandboxes.docker.engine import ENGINE_ERRORS, Engine, explanation
+from sandboxes.docker.plain_exec import PlainClient
+from sandboxes.docker.sandbox import DockerSandbox, Means
+from sandboxes.host_root import folder_mounts
 from sandboxes.ownership import this_owner
-from sandboxes.plain_exec import PlainClient
 from sandboxes.protocol import (
     Check,
     Checkpoint,
@@ -35,7 +39,7 @@ from sandboxes.protocol import (
     SandboxSpec,
     SandboxUnavailable,
 )
-from sandboxes.runner_client import RunnerClient, open_way_out, tell_limits
+from sandboxes.threads import in_thread
 from sandboxes.toolchain import find_toolchain
 
 P = ParamSpec("P")
@@ -194,7 +198,7 @@ class DockerBackend:
         if reason:
             raise SandboxUnavailable(reason)
         tools = find_toolchain(self._environ, self._host_paths)
-        folders = [*host_image.folder_mounts(), *tools.mounts]
+        folders = [*folder_mounts(), *tools.mounts]
         mounts = [docker.types.Mount(str(f), str(f), type="bind", read_only=True) for f in folders]
         env = {"PATH": ":".join(tools.path)}
         if tools.virtual_env:
@@ -224,7 +228,7 @@ class DockerBackend:
     def _run(self, spec: SandboxSpec, plan: Plan, name: str, contents: launch.Contents, requests: int) -> Started:
         client = self._engine.client()
         self._cpus = self._cpus or int(client.info()["NCPU"])
-        settings = launch.container_settings(
+        settings = containers.settings(
             client,
             spec,
             this_owner(),
@@ -239,7 +243,7 @@ class DockerBackend:
             )["Id"]
         )
         if plan.needs_folders:
-            client.put_archive(container, "/", launch.agent_folders())
+            client.put_archive(container, "/", containers.agent_folders())
         sock, early = self._engine.attach(container)
         try:
             # The runner's text waits in the stream, so that it can be read at once.

@@ -11,11 +11,12 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import docker.errors
 
-from sandboxes import checkpoints
-from sandboxes.arguments import path_bytes
-from sandboxes.background import Background
-from sandboxes.channel import Channel
-from sandboxes.engine import ENGINE_ERRORS, Engine, in_thread, lost_or_unavailable
+from sandboxes.channel.arguments import path_bytes
+from sandboxes.channel.background import Background
+from sandboxes.channel.channel import Channel
+from sandboxes.docker import checkpoints
+from sandboxes.docker.engine import ENGINE_ERRORS, Engine, lost_or_unavailable
+from sandboxes.docker.tar_owner import with_owner
 from sandboxes.ownership import this_owner
 from sandboxes.protocol import (
     AGENT_GID,
@@ -32,7 +33,7 @@ from sandboxes.protocol import (
     SandboxLost,
     SandboxSpec,
 )
-from sandboxes.tar_owner import with_owner
+from sandboxes.threads import in_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -22,11 +22,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandboxes import enter, seccomp
-from sandboxes.host_image import TOP, folder_mounts
+from sandboxes.bubblewrap import enter, seccomp
+from sandboxes.bubblewrap.scratch import PLACES, Scratch
+from sandboxes.host_root import TOP, folder_mounts
 from sandboxes.inside.identity import RUNNER
 from sandboxes.protocol import AGENT_GID, AGENT_UID
-from sandboxes.scratch import PLACES, Scratch
 
 FIRST_USER, SANDBOXES = 1_900_000_000, 25_000_000
 """Host users for sandboxes: above what any distribution or container engine hands out."""

@@ -140,7 +140,7 @@ class Refused(Message):
     reason: ProcessProblem
 
 
-# Connections of commands to the sandbox's way out. `id` is the number of the connection; see sandboxes/tunnels.py.
+# Connections of commands to the sandbox's way out. `id` is the number of the connection; see channel/tunnels.py.
 
 
 class TunnelOpen(Message):

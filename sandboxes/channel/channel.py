@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandboxes.frames import (
+from sandboxes.channel.frames import (
     MAX_BODY,
     Data,
     Done,
@@ -32,8 +32,8 @@ from sandboxes.frames import (
     Tunnelled,
     encode,
 )
+from sandboxes.channel.tunnels import Tunnels
 from sandboxes.protocol import FileError, ProcessProblem, SandboxLost
-from sandboxes.tunnels import Tunnels
 
 GRACE_SECONDS = 10.0
 """How much longer than asked a reply may take before the runner counts as hung."""

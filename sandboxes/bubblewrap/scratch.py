@@ -30,11 +30,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandboxes import cgroups, host_image
+from sandboxes import host_root
+from sandboxes.bubblewrap import cgroups
 from sandboxes.ownership import start_time
 from sandboxes.protocol import SandboxError
 
-PLACES = {"workspace": "/workspace", "home": host_image.HOME, "tmp": "/tmp", "vartmp": "/var/tmp"}  # noqa: S108
+PLACES = {"workspace": "/workspace", "home": host_root.HOME, "tmp": "/tmp", "vartmp": "/var/tmp"}  # noqa: S108
 """Folders below `files`, and where they are inside."""
 ENDS_SECONDS = 15.0
 OLD_SECONDS = 30 * 86400
@@ -187,14 +188,14 @@ def kill_and_wait(pidfd: int, name: str) -> None:
 def etc_folder(home: Path) -> Path:
     """The host image's /etc, made when it is not there. Blocks. Raises OSError."""
     top = home / "etc"
-    folder = top / host_image.fingerprint()
+    folder = top / host_root.fingerprint()
     if folder.is_dir():
         os.utime(folder)
         return folder / "etc"
     top.mkdir(parents=True, exist_ok=True, mode=0o755)
     part = top / f".new-{secrets.token_hex(6)}"
     part.mkdir()
-    with tarfile.open(fileobj=io.BytesIO(host_image.image_archive())) as tar:
+    with tarfile.open(fileobj=io.BytesIO(host_root.image_archive())) as tar:
         for member in tar:
             if member.name == "etc" or member.name.startswith("etc/"):
                 member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""

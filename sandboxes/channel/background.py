@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from sandboxes.arguments import (
+from sandboxes.channel.arguments import (
     UnusableArgument,
     argument_bytes,
     argument_text,
@@ -17,8 +17,8 @@ from sandboxes.arguments import (
     environment_bytes,
     path_bytes,
 )
-from sandboxes.channel import Answer, Channel, RefusedRequest
-from sandboxes.frames import Part, Processes, ProcessState
+from sandboxes.channel.channel import Answer, Channel, RefusedRequest
+from sandboxes.channel.frames import Part, Processes, ProcessState
 from sandboxes.protocol import (
     KEPT_OUTPUT,
     MAX_INPUT,

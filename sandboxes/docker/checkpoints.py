@@ -21,8 +21,8 @@ from typing import Any
 
 import docker.errors
 
-from sandboxes.engine import Engine
-from sandboxes.host_image import IMAGE_LABEL
+from sandboxes.docker.engine import Engine
+from sandboxes.docker.host_image import IMAGE_LABEL
 from sandboxes.ownership import (
     BASE_LABEL,
     CHECKPOINT_LABEL,

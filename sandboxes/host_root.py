@@ -1,30 +1,21 @@
-"""The `host` image: an almost empty image over which the host's own toolchain is mounted read-only.
+"""The root folder of `host` sandboxes: almost empty, with the host's own toolchain mounted into it read-only.
 
-Threat model: the image holds only what this page lists of /etc, and of that only what every user of the host may
+Threat model: it holds only what this page lists of /etc, and of that only what every user of the host may
 read. Users, groups and name lookup are written here, not copied. The folders mounted are chosen by `toolchain`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
-import json
 import stat
-import sys
 import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import docker.errors
+from sandboxes.protocol import AGENT_GID, AGENT_UID
 
-from sandboxes.engine import Engine
-from sandboxes.protocol import AGENT_GID, AGENT_UID, SandboxUnavailable
-
-REPOSITORY = "bridle-host"
-IMAGE_LABEL = "bridle.image"
 HOME = "/home/agent"
 TOP = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 ETC = (
@@ -55,7 +46,6 @@ ETC = (
     "timezone",
 )
 MAX_FILE = 4 << 20
-DAY = 86400
 WRITTEN = {
     "etc/passwd": (
         "root:x:0:0:root:/root:/bin/sh\n"
@@ -65,45 +55,6 @@ WRITTEN = {
     "etc/group": f"root:x:0:\nagent:x:{AGENT_GID}:\nnogroup:x:65534:\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
 }
-
-
-def why_impossible(engine: Engine) -> str | None:
-    """Why this engine cannot show the host's toolchain, or None when it can. Raises SandboxUnavailable."""
-    if sys.platform != "linux":
-        return "The host's toolchain can only be used on Linux; name an image with --image."
-    if not Path("/usr/bin").is_dir():
-        return "This system keeps its programs outside /usr; name an image with --image."
-    system = engine.client().info().get("OperatingSystem")
-    if not engine.local or system == "Docker Desktop":
-        return "The Docker engine does not run on this machine itself; name an image with --image."
-    return None
-
-
-def ensure_image(engine: Engine) -> str:
-    """The id of the host image, made first when it is not there. Raises SandboxUnavailable."""
-    client = engine.client()
-    tag = fingerprint()
-    try:
-        return str(client.inspect_image(f"{REPOSITORY}:{tag}")["Id"])
-    except docker.errors.ImageNotFound:
-        pass
-    changes = [f"LABEL {IMAGE_LABEL}=host"]
-    answer = client.import_image_from_data(image_archive(), repository=REPOSITORY, tag=tag, changes=changes)
-    try:
-        image = str(json.loads(answer.splitlines()[-1])["status"])
-    except (ValueError, KeyError, IndexError):
-        raise SandboxUnavailable(f"The Docker engine could not make the host image: {answer[:200]!r}.") from None
-    _drop_old_images(client)
-    return image
-
-
-def _drop_old_images(client: Any) -> None:
-    """Remove host images of earlier states of /etc: no longer used, and no longer about to be."""
-    # By name, too: a checkpoint of a sandbox inherits the label.
-    for image in client.images(name=REPOSITORY, filters={"label": f"{IMAGE_LABEL}=host"}):
-        if time.time() - image["Created"] > DAY:
-            with contextlib.suppress(docker.errors.APIError):  # in use
-                client.remove_image(image["Id"])
 
 
 def fingerprint() -> str:

@@ -18,11 +18,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sandboxes.arguments import path_bytes
-from sandboxes.cgroups import Group
-from sandboxes.channel import Channel
-from sandboxes.engine import in_thread
-from sandboxes.namespace import View, start
+from sandboxes.bubblewrap.cgroups import Group
+from sandboxes.bubblewrap.namespace import View, start
+from sandboxes.bubblewrap.scratch import kill_and_wait
+from sandboxes.channel.arguments import path_bytes
+from sandboxes.channel.channel import Channel
+from sandboxes.channel.client import RunnerClient
+from sandboxes.docker.reaper import MAX_SAVED, TRAILER, sync_folder
 from sandboxes.protocol import (
     WORKSPACE,
     ExecResult,
@@ -34,9 +36,7 @@ from sandboxes.protocol import (
     SandboxError,
     SandboxLost,
 )
-from sandboxes.reaper import MAX_SAVED, TRAILER, sync_folder
-from sandboxes.runner_client import RunnerClient
-from sandboxes.scratch import kill_and_wait
+from sandboxes.threads import in_thread
 
 PIECE = 1 << 18
 NOT_THERE = 66

@@ -16,9 +16,9 @@ from typing import Protocol
 
 import h11
 
-from sandboxes.network import Refused, plain_name
+from sandboxes.channel.tunnels import Stream
+from sandboxes.network.rules import Refused, plain_name
 from sandboxes.secrets import Secrets
-from sandboxes.tunnels import Stream
 
 MAX_HEAD = 32 << 10
 """Bytes of a request's or an answer's line and headers, give or take what one read brings."""

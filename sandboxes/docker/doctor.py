@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sandboxes import host_image
-from sandboxes.engine import ENGINE_ERRORS, Engine, socket_path
+from sandboxes.docker import host_image
+from sandboxes.docker.engine import ENGINE_ERRORS, Engine, socket_path
 from sandboxes.protocol import Check, SandboxUnavailable
 from sandboxes.toolchain import find_toolchain
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
-from sandboxes.arguments import (
+from sandboxes.channel.arguments import (
     UnusableArgument,
     argument_bytes,
     checked_timeout,
@@ -25,13 +25,13 @@ from sandboxes.arguments import (
     not_startable,
     path_bytes,
 )
-from sandboxes.channel import Channel
-from sandboxes.engine import ENGINE_ERRORS, Engine, in_thread, lost_or_unavailable
-from sandboxes.file_replies import FILE_SECONDS, MAX_PATH, listing_bytes, parse_listing, parse_path
-from sandboxes.frames import ProtocolError
+from sandboxes.channel.channel import Channel
+from sandboxes.channel.file_replies import FILE_SECONDS, MAX_PATH, listing_bytes, parse_listing, parse_path
+from sandboxes.channel.frames import ProtocolError
+from sandboxes.docker.engine import ENGINE_ERRORS, Engine, lost_or_unavailable
+from sandboxes.docker.plain_background import NoBackground
+from sandboxes.docker.plain_scripts import KILL, LIST, READ, RESOLVE, RUN, WRITE, file_error, shell_command
 from sandboxes.inside.output import HeadTail
-from sandboxes.plain_background import NoBackground
-from sandboxes.plain_scripts import KILL, LIST, READ, RESOLVE, RUN, WRITE, file_error, shell_command
 from sandboxes.protocol import (
     AGENT_GID,
     AGENT_UID,
@@ -43,6 +43,7 @@ from sandboxes.protocol import (
     Output,
     SandboxLost,
 )
+from sandboxes.threads import in_thread
 
 SPILL_BLOCKS = (256 << 20) // 512
 MAX_CONTROL = 4096

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sandboxes.frames import (
+from sandboxes.channel.frames import (
     ProtocolError,
     TunnelData,
     TunnelEnd,

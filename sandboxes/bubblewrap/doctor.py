@@ -10,11 +10,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from sandboxes.engine import in_thread
 from sandboxes.protocol import Check, SandboxError, SandboxSpec, SandboxUnavailable
+from sandboxes.threads import in_thread
 
 if TYPE_CHECKING:
-    from sandboxes.bubblewrap_backend import BubblewrapBackend
+    from sandboxes.bubblewrap.backend import BubblewrapBackend
 
 WHAT = "Bubblewrap"
 WEAKER = {
@@ -26,7 +26,7 @@ WEAKER = {
 
 async def checks(backend: BubblewrapBackend) -> list[Check]:
     """Try it: a sandbox that runs one command. Leaves nothing; never raises."""
-    from sandboxes.bubblewrap_backend import program
+    from sandboxes.bubblewrap.backend import program
 
     try:
         bwrap = program()

@@ -15,10 +15,10 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 
-from sandboxes import egress_http
-from sandboxes.network import Network, Refused, check_addresses, decide, plain_name
-from sandboxes.outside import Asked, Believed, Connected, Egress, Finished, Injection, News
-from sandboxes.tunnels import Stream
+from sandboxes.channel.tunnels import Stream
+from sandboxes.network import http
+from sandboxes.network.outside import Asked, Believed, Connected, Egress, Finished, Injection, News
+from sandboxes.network.rules import Network, Refused, check_addresses, decide, plain_name
 
 PORT = 3128
 """Where commands find the proxy, on the sandbox's own loopback."""
@@ -110,23 +110,23 @@ class Proxy:
         except OSError:  # one of the two ends broke off, which the record of the request tells
             await stream.reset()
 
-    async def _request(self, stream: Stream) -> egress_http.Request | None:
+    async def _request(self, stream: Stream) -> http.Request | None:
         """The request, when one comes. Raises ConnectionResetError."""
         try:
             async with asyncio.timeout(HEAD_SECONDS):
-                request = await egress_http.read_request(stream)
+                request = await http.read_request(stream)
         except TimeoutError:
             return None
-        except egress_http.NotARequest as e:
+        except http.NotARequest as e:
             await self._pace.wait()
             self._last += 1
             self._tell(Asked(self._last, "", 0, "", "refused", str(e)))
-            await egress_http.answer(stream, 400, str(e))
+            await http.answer(stream, 400, str(e))
             return None
         await self._pace.wait()
         return request
 
-    async def _answer(self, stream: Stream, request: egress_http.Request) -> None:
+    async def _answer(self, stream: Stream, request: http.Request) -> None:
         """Raises OSError."""
         injected = self._injections(request)
         port = injected[0].port if injected else request.port
@@ -136,17 +136,17 @@ class Proxy:
                 if injected:
                     secrets = self._egress.secrets
                     headers = [(each.header.encode(), secrets.fill(each.value).encode()) for each in injected]
-                    await egress_http.relay(stream, egress_http.with_headers(request, headers), way, secrets)
+                    await http.relay(stream, http.with_headers(request, headers), way, secrets)
                 else:
-                    await egress_http.relay(stream, request, way)
+                    await http.relay(stream, request, way)
         except Refused as e:
-            await egress_http.answer(stream, 403, f"bridle refused {place}: {e}")
-        except (Failed, egress_http.BadAnswer) as e:
-            await egress_http.answer(stream, 502, f"bridle could not reach {place}: {e}")
-        except egress_http.NotARequest:
+            await http.answer(stream, 403, f"bridle refused {place}: {e}")
+        except (Failed, http.BadAnswer) as e:
+            await http.answer(stream, 502, f"bridle could not reach {place}: {e}")
+        except http.NotARequest:
             await stream.reset()
 
-    def _injections(self, request: egress_http.Request) -> list[Injection]:
+    def _injections(self, request: http.Request) -> list[Injection]:
         """The headers that belong into a request: nothing is put into a tunnel."""
         if request.tunnel:
             return []
@@ -193,7 +193,7 @@ class Proxy:
                 problem = f"nothing came or went for {IDLE_SECONDS:g} s"
             finally:
                 connected[1].transport.abort()
-        except (Failed, OSError, egress_http.BadAnswer, egress_http.NotARequest) as e:
+        except (Failed, OSError, http.BadAnswer, http.NotARequest) as e:
             problem = str(e) or "the connection broke off"
             raise
         finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 
-from sandboxes.frames import ProtocolError
+from sandboxes.channel.frames import ProtocolError
 from sandboxes.protocol import Entry, EntryKind, Listing
 
 FILE_SECONDS = 60.0

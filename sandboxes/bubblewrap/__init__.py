@@ -1,0 +1,1 @@
+"""The `bubblewrap` backend: sandboxes of the kernel's namespaces, without a daemon."""

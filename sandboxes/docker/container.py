@@ -1,0 +1,103 @@
+"""How a sandbox's container is made.
+
+Threat model: a command inside has no network, no capabilities, no way to gain privileges, an ordinary user,
+limited memory, processor, processes and files, nothing of the host writable, and no variable of the host's
+environment.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Sequence
+from typing import Any
+
+import docker.types
+
+from sandboxes.host_root import add_agent_folders
+from sandboxes.launch import CAPABILITIES, ENVIRONMENT, Contents
+from sandboxes.network import egress
+from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, Owner
+from sandboxes.protocol import AGENT_GID, AGENT_UID, SandboxSpec
+
+SHARED_MEMORY = 64 << 20
+
+
+def first_user(contents: Contents) -> tuple[str, tuple[str, ...]]:
+    """The user of that command, and its capabilities."""
+    if contents == "the agent's Python":
+        return f"{AGENT_UID}:{AGENT_GID}", ()
+    return "0:0", () if contents == "shell" else CAPABILITIES
+
+
+def settings(
+    client: Any,
+    spec: SandboxSpec,
+    owner: Owner,
+    *,
+    contents: Contents,
+    engine_cpus: int,
+    mounts: Sequence[docker.types.Mount] = (),
+    env: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Keyword arguments of create_container() that all sandboxes share."""
+    user, capabilities = first_user(contents)
+    proxy = egress.ENVIRONMENT if spec.network.mode == "allowlist" else {}
+    return {
+        "user": user,
+        "working_dir": "/",
+        "stdin_open": True,
+        "environment": {**ENVIRONMENT, **proxy, **(env or {}), **spec.env},
+        "labels": {RUN_LABEL: spec.run_id, KEEPER_LABEL: spec.keeper, **owner.labels()},
+        "healthcheck": {"test": ["NONE"]},
+        "hostname": "sandbox",
+        "use_config_proxy": False,
+        "host_config": host_config(client, spec, engine_cpus, mounts, capabilities),
+    }
+
+
+def host_config(
+    client: Any,
+    spec: SandboxSpec,
+    engine_cpus: int,
+    mounts: Sequence[docker.types.Mount],
+    capabilities: Sequence[str],
+) -> Any:
+    """The limits, and everything closed that need not be open."""
+    limits = spec.limits
+    ulimits = [docker.types.Ulimit(name="core", soft=0, hard=0)]
+    for name, value in (("nofile", limits.open_files), ("fsize", limits.file_bytes)):
+        if value is not None:
+            ulimits.append(docker.types.Ulimit(name=name, soft=value, hard=value))
+    memory = (
+        {}
+        if limits.memory_bytes is None
+        else {
+            "mem_limit": limits.memory_bytes,
+            "memswap_limit": limits.memory_bytes,
+        }
+    )
+    cpus = {} if limits.cpus is None else {"nano_cpus": int(min(limits.cpus, engine_cpus) * 1e9)}
+    return client.create_host_config(
+        # A list of hosts needs no network either: its proxy is reached over the channel.
+        network_mode="bridge" if spec.network.mode == "full" else "none",
+        cap_drop=["ALL"],
+        cap_add=list(capabilities),
+        security_opt=["no-new-privileges"],
+        pids_limit=limits.pids,
+        ulimits=ulimits,
+        mounts=list(mounts),
+        log_config=docker.types.LogConfig(type="none"),
+        ipc_mode="private",
+        shm_size=SHARED_MEMORY,
+        **memory,
+        **cpus,
+    )
+
+
+def agent_folders() -> bytes:
+    """A tar archive of the folders every sandbox needs, for images that lack them."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        add_agent_folders(tar)
+    return out.getvalue()
