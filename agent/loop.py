@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +18,7 @@ from agent.checks import in_words
 from agent.journal import CallFinished, CallStarted, CheckpointMade, UserMessage
 from agent.models.protocol import Reply, ToolCall
 from agent.outcomes import Outcome
+from agent.repetition import Repetition
 from agent.standing import standing
 from agent.verification import CheckDenied
 from agent.work import End, Work
@@ -28,9 +28,6 @@ from tools.text import one_line
 
 MAX_SILENT_TURNS = 3
 """Turns without a tool call before the session counts as stuck."""
-MAX_REPEATS = 5
-"""The same call with the same result, this often among the last REPEAT_WINDOW calls, counts as stuck."""
-REPEAT_WINDOW = 12
 MAX_WORDS = 120
 """Characters of a call in the list of checkpoints."""
 MAX_REFUSED_SUBMITS = 4
@@ -56,7 +53,7 @@ async def run(work: Work) -> End:
     Raises ModelError, SandboxLost and CancelledError; calls left open then are the caller's to `backfill`.
     """
     silent = refused = 0
-    recent: deque[str] = deque(maxlen=REPEAT_WINDOW)
+    repetition = Repetition()
     while True:
         if over := work.over_budget():
             return End(Outcome.BUDGET, f"the budget is used up: {over}")
@@ -73,9 +70,8 @@ async def run(work: Work) -> End:
             result, quit_now = await carry_out(work, call, alone=len(reply.calls) == 1)
             if quit_now:
                 return End(Outcome.INTERRUPTED, QUIT)
-            recent.append(f"{call.name}\0{call.arguments}\0{result.text}")
-            if recent.count(recent[-1]) >= MAX_REPEATS:
-                return End(Outcome.STUCK, f"the model made the same `{call.name}` call {MAX_REPEATS} times over")
+            if stuck := repetition.stuck(call, result):
+                return End(Outcome.STUCK, stuck)
             submitted = result if result.submitted else submitted
         if submitted is not None:
             end = await _judge(work, str(submitted.facts.get("summary") or ""))

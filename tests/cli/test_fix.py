@@ -112,6 +112,14 @@ def test_a_model_that_repeats_itself_is_stuck(project: Path, service: Start) -> 
     assert done.report["spent"]["steps"] == 5
 
 
+def test_a_model_that_waits_for_a_process_is_not_stuck(project: Path, service: Start) -> None:
+    server = ("shell", {"command": "sleep 600", "background": True})
+    look = Answer(calls=[("process", {"action": "read", "process": 1, "wait": 0.05})])
+    model = service([Answer(calls=[server]), *[look] * 8, Answer(calls=[EDIT]), submit()])
+    done = bridle(*fix(project, model, "-a", "full"))
+    assert (done.code, done.report["outcome"]) == (0, "done")
+
+
 def test_the_budget_of_steps_ends_it_and_resume_goes_on(project: Path, service: Start) -> None:
     model = service([Answer(calls=[EDIT]), submit()])
     done = bridle(*fix(project, model, "--max-steps", "1", "-a", "full"))
