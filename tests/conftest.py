@@ -1,4 +1,4 @@
-"""Every test has its own state folder; a required engine or model that is missing fails the run."""
+"""Every test has its own state folder; what a run requires and does not find (an engine, a model) fails it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from support.service import Script, Service
 
+MISSING = "NO "
+"""How the reason of a skip begins when a program, an engine or a model is missing that the test is about."""
 _SKIPPED: list[str] = []
 
 
@@ -63,7 +65,7 @@ def bubblewrap() -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
-    if report.skipped and any(item.get_closest_marker(name) for name in ("docker", "bubblewrap", "local_model")):
+    if report.skipped and isinstance(report.longrepr, tuple) and f": {MISSING}" in report.longrepr[2]:
         _SKIPPED.append(item.nodeid)
 
 
@@ -74,7 +76,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if _SKIPPED:
-        terminalreporter.section("SKIPPED FOR WANT OF AN ENGINE OR A MODEL", red=True)
+        terminalreporter.section("SKIPPED FOR WANT OF AN ENGINE, A PROGRAM OR A MODEL", red=True)
         terminalreporter.line(f"{len(_SKIPPED)} tests, the first of them {_SKIPPED[0]}")
         if os.environ.get("BRIDLE_REQUIRE_ENGINE"):
             terminalreporter.line("BRIDLE_REQUIRE_ENGINE is set, so the run has failed")

@@ -22,7 +22,7 @@ import requests
 from sandboxes.docker import checkpoints
 from sandboxes.docker.engine import ENGINE_ERRORS, Engine
 from sandboxes.docker.sandbox import open_archive
-from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, is_anothers, is_dead, read_labels, this_owner
+from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, Owner, is_anothers, is_dead, read_labels, this_owner
 from sandboxes.protocol import LEFT_BEHIND, WORKSPACE, Reaped, SandboxError
 
 MAX_SAVED = 8 << 30
@@ -47,13 +47,14 @@ def reap(
     gone: list[Reaped] = []
     try:
         dead = list(_of_the_dead(engine, client.containers(all=True, filters={"label": RUN_LABEL}), keeper))
-        sizes = _written_bytes(client, [container["Id"] for container, _ in dead])
-        for container, run_id in dead:
+        sizes = _written_bytes(client, [container["Id"] for container, _, _ in dead])
+        for container, run_id, owner in dead:
             name = container["Names"][0].lstrip("/")
             target = save_to(run_id) if save_to else None
             found = Reaped(name, run_id, target, size=sizes.get(container["Id"], 0))
             try:
-                if dry_run or _remove_container(engine, container, run_id, target):
+                state_for = owner if wanted is None or wanted(run_id) else None
+                if dry_run or _remove_container(engine, container, run_id, target, state_for):
                     gone.append(found)
             except (OSError, SandboxError) as e:
                 troubles.append(f"the workspace of {name} could not be saved ({e})")
@@ -70,8 +71,8 @@ def reap(
 
 def _of_the_dead(
     engine: Engine, found: Iterable[dict[str, Any]], keeper: str
-) -> Iterator[tuple[dict[str, Any], str]]:
-    """Those whose owner is certainly dead and whose work is not another keeper's to save, with their run ids."""
+) -> Iterator[tuple[dict[str, Any], str, Owner]]:
+    """Those whose owner is certainly dead and whose work is not another keeper's to save; whose they are."""
     here = this_owner()
     for each in found:
         labels = each.get("Labels") or {}
@@ -79,7 +80,7 @@ def _of_the_dead(
         if known is None or is_anothers(labels, keeper):
             continue
         if is_dead(known[1], here, local_engine=engine.local):
-            yield each, known[0]
+            yield each, *known
 
 
 def _written_bytes(client: Any, containers: list[str]) -> dict[str, int]:
@@ -90,12 +91,18 @@ def _written_bytes(client: Any, containers: list[str]) -> dict[str, int]:
     return {each["Id"]: int(each.get("SizeRw") or 0) for each in found}
 
 
-def _remove_container(engine: Engine, container: dict[str, Any], run_id: str, target: Path | None) -> bool:
-    """Save a container's files where they are wanted, and remove it; False when somebody else did."""
+def _remove_container(
+    engine: Engine, container: dict[str, Any], run_id: str, target: Path | None, owner: Owner | None
+) -> bool:
+    """Save a container's files where they are wanted, and remove it; False when somebody else did.
+
+    With `owner`, the dead one, its whole file state is kept as a checkpoint of theirs.
+    """
     if target is not None:
         if not save_workspace(engine, container["Id"], target):
             return False
-        _save_checkpoint(engine, container, run_id)
+        if owner is not None:
+            _save_checkpoint(engine, container, run_id, owner)
     return engine.remove(container["Id"])
 
 
@@ -104,7 +111,7 @@ def _reap_images(engine: Engine, keeper: str, wanted: Callable[[str], bool], *, 
     client = engine.client()
     gone = []
     found = sorted(client.images(filters={"label": RUN_LABEL}), key=lambda image: -int(image["Created"]))
-    for image, run_id in _of_the_dead(engine, found, keeper):
+    for image, run_id, _ in _of_the_dead(engine, found, keeper):
         if wanted(run_id):
             continue
         tags = [tag for tag in image.get("RepoTags") or [] if tag != UNTAGGED]
@@ -127,7 +134,7 @@ def _own_bytes(client: Any, image: dict[str, Any]) -> int:
     return max(0, int(image["Size"]) - below)
 
 
-def _save_checkpoint(engine: Engine, container: dict[str, Any], run_id: str) -> None:
+def _save_checkpoint(engine: Engine, container: dict[str, Any], run_id: str, owner: Owner) -> None:
     """Keep the whole file state, too: the workspace alone lacks what was installed outside it."""
     before = checkpoints.listed(engine, run_id)
     with contextlib.suppress(SandboxError, *ENGINE_ERRORS):  # the workspace is saved, which is what was promised
@@ -136,7 +143,7 @@ def _save_checkpoint(engine: Engine, container: dict[str, Any], run_id: str) -> 
             container["Id"],
             run_id=run_id,
             keeper=container["Labels"].get(KEEPER_LABEL, ""),
-            owner=this_owner(),
+            owner=owner,
             number=1 + max((each.number for each in before if each.run_id == run_id), default=0),
             label=LEFT_BEHIND,
             requests=UNKNOWN_REQUESTS,

@@ -160,7 +160,8 @@ async def test_files_are_opened_with_the_commands_rights_only(fresh: Open, clien
     for path in ("/r", "/etc/x", "/closed/x", "/mine/x", "/mine/s", "/usr/x", "/proc/1/comm", "/x"):
         with pytest.raises(FileError) as caught:
             await box.write(path, b"x")
-        assert caught.value.problem in ("permission", "not_a_file"), path
+        refused = ("permission", "not_found") if path.startswith("/proc") else ("permission", "not_a_file")
+        assert caught.value.problem in refused, path  # proc has no room for new files, and says it its own way
     assert await box.read("/r") == b"s\n"
     await box.write("/open/mine", b"x")
     await box.write("/workspace/new/file", b"x")

@@ -143,9 +143,9 @@ async def test_a_write_that_follows_nothing(box: Sandbox) -> None:
 async def test_another_name_of_a_file_keeps_its_text(box: Sandbox) -> None:
     """A hard link is no way to have a write of one file change another."""
     await emptied(box)
-    await run(box, "echo guarded > /tmp/t/guarded; ln /tmp/t/guarded innocent")
+    await run(box, "mkdir kept; echo guarded > kept/guarded; ln kept/guarded innocent")
     await box.write("innocent", b"planted\n", expect=b"guarded\n", follow=False)
-    assert await run(box, "cat /tmp/t/guarded innocent") == "guarded\nplanted\n"
+    assert await run(box, "cat kept/guarded innocent") == "guarded\nplanted\n"
 
 
 async def test_a_file_that_is_read_only_or_running(box: Sandbox) -> None:
@@ -288,7 +288,7 @@ async def write_on(box: Sandbox, what: str, seconds: float) -> int:
     return refused
 
 
-LEASE = "python3 -c 'import fcntl, time; f = open(\"leased\"); fcntl.fcntl(f, 1024, 1); time.sleep(20)'"
+LEASE = 'python3 -c \'import fcntl, time; f = open("leased"); fcntl.fcntl(f, 1024, 1); open("taken", "w"); time.sleep(20)\''
 
 
 async def test_a_lease_does_not_hold_the_sandbox_up(box: Sandbox, kind: Kind) -> None:
@@ -297,7 +297,7 @@ async def test_a_lease_does_not_hold_the_sandbox_up(box: Sandbox, kind: Kind) ->
         pytest.skip("needs a Python inside to take a lease")
     await emptied(box)
     await run(box, "echo text > leased")
-    await run(box, f"({LEASE} >/dev/null 2>&1 &); sleep 0.5")
+    await run(box, f"({LEASE} >/dev/null 2>&1 &); until [ -e taken ]; do sleep 0.1; done")
     begun = time.monotonic()
     with pytest.raises(FileError):
         await box.read("leased")
