@@ -73,6 +73,7 @@ class FileError(SandboxError):
     def __init__(self, problem: FileProblem, path: str, detail: str = "") -> None:
         self.problem: FileProblem = problem
         self.path = path
+        self.detail = detail
         super().__init__(f"{path}: {detail or problem.replace('_', ' ')}")
 
 

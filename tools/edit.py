@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from sandboxes.protocol import FileError
 from tools.diffs import unified
 from tools.near import explain_miss
-from tools.paths import FilePath, check_write, explain, resolve, shown, write_effects
+from tools.paths import FilePath, explain, find, put, resolve, shown, write_effects
 from tools.protocol import Arguments, Effects, Preview, ToolResult, Workbench
 from tools.text import numbered, plural
 
@@ -124,7 +124,8 @@ class Edit:
         path = resolve(args.path)
         title = f"edit {shown(path)}"
         try:
-            text = _decode(await bench.sandbox.read(path, max_bytes=MAX_FILE_BYTES))
+            place = await find(bench.sandbox, path)
+            text = _decode(await bench.sandbox.read(place, max_bytes=MAX_FILE_BYTES))
             changed = replace(text, args.old, args.new, args.all)
         except FileError as error:
             return Preview(title, detail=explain(error))
@@ -136,10 +137,10 @@ class Edit:
         """Read, replace, and write back if nobody else wrote in between."""
         path = resolve(args.path)
         try:
-            await check_write(bench.sandbox, path)
-            data = await bench.sandbox.read(path, max_bytes=MAX_FILE_BYTES)
+            place = await find(bench.sandbox, path)
+            data = await bench.sandbox.read(place, max_bytes=MAX_FILE_BYTES)
             changed = replace(_decode(data), args.old, args.new, args.all)
-            await bench.sandbox.write(path, _encode(changed.text), expect=data)
+            await put(bench.sandbox, place, _encode(changed.text), old=data)
         except FileError as error:
             hint = " Use write for a new file." if error.problem == "not_found" else ""
             return ToolResult(explain(error) + hint, ok=False, facts={"path": path, "error": error.problem})

@@ -1,9 +1,10 @@
 """Paths as the model writes them: absolute, or below the workspace; and what writing to them could do.
 
 Threat model: the path is the model's text. Effects are found from the spelled path alone, normalised, because
-the gate asks before anything runs. A symbolic link could make the path lead elsewhere than it says, so just
-before a write the real place is looked up and the write refused if it has effects that were not claimed. (What
-the agent's own processes change between that look and the write, they could equally have written themselves.)
+the gate asks before anything runs. A symbolic link could make the path lead elsewhere than it says, so before a
+write the real place is looked up, once, and refused if it has effects that were not claimed. The write then goes
+to that place and follows no link, so that a process which swaps a folder for a link in between has it fail: the
+gate has allowed this write, not one somewhere else.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ def _checked(path: str) -> str:
         raise ValueError("a path cannot hold a NUL character")
     if len(path.encode(errors="replace")) > 4000:
         raise ValueError("the path is longer than 4000 bytes")
+    if any(len(name.encode(errors="replace")) > 255 for name in path.split("/")):
+        raise ValueError("a name in the path is longer than 255 bytes")
     return path
 
 
@@ -63,28 +66,31 @@ def write_effects(path: str) -> Effects:
     return frozenset(effects)
 
 
-# Prints the deepest existing folder of $1 as spelled and as it really is, or, for a link, where it leads.
-_REAL = """
-p=$1
-while [ ! -d "$p" ] && [ ! -L "$p" ]; do p=${p%/*}; p=${p:-/}; done
-if [ -d "$p" ]; then real=$(cd -P -- "$p" && pwd -P && echo .); real=${real%??}
-else real=$(readlink -f -- "$p" && echo .); real=${real%??}; fi
-printf '%s\\0%s' "$p" "$real"
-"""
+async def find(sandbox: Sandbox, path: str) -> str:
+    """The real place of the absolute `path`, to be written with `put`: what is at stake is decided here, once.
+
+    Raises FileError: `bad_path` if links make the path lead where a write has effects that it does not spell out,
+    or nowhere.
+    """
+    place = await sandbox.resolve(path)
+    if write_effects(place) <= write_effects(path):
+        return place
+    raise FileError("bad_path", path, f"a symbolic link leads to {one_line(place)}: name that path itself")
 
 
-async def check_write(sandbox: Sandbox, path: str) -> None:
-    """Raise FileError `bad_path` if links make the absolute `path` lead where a write has other effects."""
-    result = await sandbox.exec([sandbox.shell, "-c", _REAL, "sh", path], cwd="/", timeout=20, max_output=20_000)
-    spelled, _, real = result.output.head.decode("utf-8", "surrogateescape").partition("\0")
-    place = real + path[len(spelled.rstrip("/")) :]
-    if result.exit_code == 0 and real.startswith("/") and path.startswith(spelled):
-        if write_effects(posixpath.normpath(place)) <= write_effects(path):
-            return
-        raise FileError(
-            "bad_path", shown(path), f"a symbolic link leads to {one_line(place)}: name that path itself"
-        )
-    raise FileError("bad_path", shown(path), "it goes through a symbolic link that leads nowhere")
+async def put(sandbox: Sandbox, place: str, data: bytes, *, old: bytes | None) -> None:
+    """Write to a place that `find` found, and nowhere else, if it still holds `old` (None: if nothing is there).
+
+    Raises FileError; nothing was written then. `bad_path`: the way there has become another.
+    """
+    try:
+        await sandbox.write(place, data, expect=old, create_only=old is None, follow=False)
+    except FileError as error:
+        if error.problem not in {"bad_path", "not_found"}:
+            raise
+        why = one_line(error.detail) or "a folder on the way is gone"
+        text = f"has changed since it was looked up ({why}); nothing was written: see what moves it, then repeat"
+        raise FileError("bad_path", place, text) from error
 
 
 def explain(error: FileError) -> str:
@@ -96,8 +102,8 @@ def explain(error: FileError) -> str:
         "permission": "permission denied: the sandbox user may not do this",
         "too_large": "is too large for this tool: use the search tool, or shell: sed -n '1,200p' PATH",
         "changed": "was changed by something else in the meantime: read it again, then repeat",
-        "exists": "exists already",
+        "exists": "was made by something else in the meantime: read it, then repeat",
         "no_space": "no space left on the sandbox's disk: delete what you do not need",
     }
     path = one_line(shown(error.path) if error.path.startswith("/") else error.path, 500)
-    return f"{path}: {how[error.problem]}" if error.problem in how else one_line(str(error), 500)
+    return f"{path}: {how.get(error.problem) or one_line(error.detail, 500) or error.problem.replace('_', ' ')}"

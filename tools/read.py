@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from sandboxes.protocol import FileError, Sandbox
+from sandboxes.protocol import EntryKind, FileError, Sandbox
 from tools.paths import FilePath, explain, resolve, shown
 from tools.protocol import Arguments, Effect, Effects, Preview, ToolResult, Workbench
 from tools.text import LIMIT, numbered, one_line, plural, visible
@@ -50,7 +50,7 @@ class Read:
             data = await bench.sandbox.read(path, max_bytes=MAX_FILE_BYTES)
         except FileError as error:
             if error.problem == "is_directory":
-                return await _listing(bench.sandbox, path)
+                return await _folder(bench.sandbox, path)
             if error.problem == "not_found":
                 return await _missing(bench, args.path)
             return ToolResult(explain(error), ok=False, facts={"path": path, "error": error.problem})
@@ -106,23 +106,26 @@ def _binary(name: str, data: bytes) -> str:
     return f"{name} is {kind} of {size}, starting {data[:16].hex(' ')}. Look into it with shell: {how}."
 
 
-async def _names(sandbox: Sandbox, folder: str) -> list[str]:
-    """The names in a folder, folders with a slash at the end; empty when it cannot be listed."""
-    result = await sandbox.exec(["ls", "-1Ap", "--", folder], cwd="/", timeout=20, max_output=400_000)
-    if result.exit_code != 0 or not result.output.head:
-        return []
-    return result.output.head.decode("utf-8", "replace").removesuffix("\n").split("\n")
+_MARKS: dict[EntryKind, str] = {"file": "", "folder": "/", "link": "@", "other": ""}
 
 
-async def _listing(sandbox: Sandbox, path: str) -> ToolResult:
-    names = await _names(sandbox, path)
-    lines = [visible(name) for name in names[:_MAX_ENTRIES]]
-    if len(names) > _MAX_ENTRIES:
-        lines.append(f"[{len(names) - _MAX_ENTRIES} more: use the search tool with a name]")
-    if not names:
+async def _folder(sandbox: Sandbox, path: str) -> ToolResult:
+    """What a folder holds, as `ls -F` marks it."""
+    try:
+        listing = await sandbox.list(path, max_entries=_MAX_ENTRIES)
+    except FileError as error:
+        return ToolResult(explain(error), ok=False, facts={"path": path, "error": error.problem})
+    count = len(listing.entries) + listing.left_out
+    if not count:
         return ToolResult(f"{shown(path)} is an empty folder.", facts={"path": path, "entries": 0})
-    text = f"{shown(path)} is a folder with {plural(len(names), 'entry', 'entries')}:\n" + "\n".join(lines)
-    return ToolResult(text, facts={"path": path, "entries": len(names)})
+    lines = [visible(entry.name) + _MARKS[entry.kind] for entry in listing.entries]
+    if listing.left_out:
+        lines.append(
+            f"[{'' if listing.counted else 'at least '}{listing.left_out} more: use the search tool with a name]"
+        )
+    many = f"{'' if listing.counted else 'at least '}{plural(count, 'entry', 'entries')}"
+    text = f"{shown(path)} is a folder with {many}:\n" + "\n".join(lines)
+    return ToolResult(text, facts={"path": path, "entries": count})
 
 
 async def _missing(bench: Workbench, asked: str) -> ToolResult:
@@ -130,23 +133,39 @@ async def _missing(bench: Workbench, asked: str) -> ToolResult:
     path = resolve(asked)
     facts = {"path": path, "error": "not_found"}
     folder, name = posixpath.split(path)
-    names = await _names(bench.sandbox, folder)
     text = f"{shown(path)}: no such file."
     here = resolve(asked, bench.cwd)
-    if here != path and posixpath.basename(here) in {
-        other.rstrip("/") for other in await _names(bench.sandbox, posixpath.dirname(here))
-    }:
+    if here != path and await _is_there(bench.sandbox, here):
         return ToolResult(
             f"{text} Paths are relative to /workspace; did you mean {shown(here)}?", ok=False, facts=facts
         )
-    close = difflib.get_close_matches(name, names[:5000], n=5, cutoff=0.5)
+    names, count = await _names(bench.sandbox, folder)
+    close = difflib.get_close_matches(name, names, n=5, cutoff=0.5)
     if close:
-        text += f" In {shown(folder)} there is: {_some(close, len(names))}"
+        text += f" In {shown(folder)} there is: {_some(close, count)}"
     elif names:
-        text += f" {shown(folder)} holds: {_some(names[:20], len(names))}"
+        text += f" {shown(folder)} holds: {_some(names[:20], count)}"
     else:
         text += f" The folder {shown(folder)} is not there or empty; the search tool finds files by name."
     return ToolResult(text, ok=False, facts=facts)
+
+
+async def _is_there(sandbox: Sandbox, path: str) -> bool:
+    try:
+        await sandbox.read(path, max_bytes=0)
+    except FileError as error:
+        return error.problem not in {"not_found", "bad_path"}
+    return True
+
+
+async def _names(sandbox: Sandbox, folder: str) -> tuple[list[str], int]:
+    """The first names in a folder and how many there are; none when it cannot be listed."""
+    try:
+        listing = await sandbox.list(folder, max_entries=5000)
+    except FileError:
+        return [], 0
+    names = [entry.name + ("/" if entry.kind == "folder" else "") for entry in listing.entries]
+    return names, len(names) + listing.left_out
 
 
 def _some(names: list[str], count: int) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from sandboxes.protocol import FileError, Sandbox
 from tools.diffs import unified
-from tools.paths import FilePath, check_write, explain, resolve, shown, write_effects
+from tools.paths import FilePath, explain, find, put, resolve, shown, write_effects
 from tools.protocol import Arguments, Effects, Preview, ToolResult, Workbench
 from tools.text import plural
 
@@ -41,7 +41,7 @@ class Write:
         """The difference to what is there now."""
         path = resolve(args.path)
         try:
-            old = await _current(bench.sandbox, path)
+            old = await _current(bench.sandbox, await find(bench.sandbox, path))
         except FileError as error:
             return Preview(f"write {shown(path)}", detail=explain(error))
         diff = unified(path, "" if old is None else old.decode("utf-8", "replace"), args.content)
@@ -52,13 +52,13 @@ class Write:
         path = resolve(args.path)
         data = args.content.encode()
         try:
-            await check_write(bench.sandbox, path)
-            old = await _current(bench.sandbox, path)
+            place = await find(bench.sandbox, path)
+            old = await _current(bench.sandbox, place)
             if old == data:
                 return ToolResult(
                     f"{shown(path)} holds exactly this text already.", facts={"path": path, "changed": False}
                 )
-            await bench.sandbox.write(path, data, expect=old, create_only=old is None)
+            await put(bench.sandbox, place, data, old=old)
         except FileError as error:
             return ToolResult(explain(error), ok=False, facts={"path": path, "error": error.problem})
         facts = {"path": path, "changed": True, "created": old is None, "bytes": len(data)}
