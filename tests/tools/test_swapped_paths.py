@@ -1,6 +1,7 @@
 """Edits and writes while a process in the sandbox swaps what the path goes through for a link to elsewhere."""
 
 import asyncio
+import re
 import time
 
 import pytest
@@ -84,6 +85,8 @@ async def test_what_came_in_between_is_told_with_a_way_on(call, bench: Workbench
     finally:
         swapping.cancel()
         await asyncio.gather(swapping, return_exceptions=True)
-    assert "real/f.py: has changed since it was looked up (goes through a symbolic link)" in text
+    # "Not a directory": it was a link when it was opened and a folder again when it was looked at.
+    told = r"real/f\.py: has changed since it was looked up \((goes through a symbolic link|Not a directory)\)"
+    assert re.match(told, text)
     assert text.endswith("nothing was written: see what moves it, then repeat")
     assert await run(bench, "cat /home/agent/victim/f.py; rm -rf /home/agent/victim") == "1\n"
