@@ -6,6 +6,8 @@ remembered here and not asked for.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -30,6 +32,7 @@ from sandboxes.protocol import (
     ProcessProblem,
     PtySize,
     SandboxError,
+    SandboxLost,
 )
 
 SECONDS = 60.0
@@ -68,14 +71,33 @@ class RunnerBackground:
         self._last += 1
         process = self._last
         header = {
+            "op": "start",
+            "process": process,
             "argv": [word.decode("latin-1") for word in words],
             "cwd": path_bytes(cwd).decode("latin-1"),
             "env": {k.decode("latin-1"): v.decode("latin-1") for k, v in variables.items()},
             "pty": None if pty is None else terminal_size(pty),
         }
-        await self._ask("start", process, header, path=cwd)
+        pending = self._channel.open_request(cwd, 0)
+        try:
+            await self._channel.ask(pending, header, b"", SECONDS)
+        except RefusedRequest as e:
+            raise process_error(e.reason, process) from None
+        except asyncio.CancelledError:
+            await self._undo(pending.number)  # the answer and the cancellation may have crossed
+            raise
         self._commands[process] = argument_text(words)
         return process
+
+    async def _undo(self, request: int) -> None:
+        """Have nothing left of what a request has started, however often this is cancelled."""
+        self._channel.end_request(request)
+        asking = asyncio.ensure_future(self._ask("processes", 0))  # the runner answers in order
+        while not asking.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({asking})
+        with contextlib.suppress(SandboxLost):  # and all of it with it
+            asking.result()
 
     async def list(self) -> list[ProcessInfo]:
         answer = await self._ask("processes", 0)

@@ -264,6 +264,11 @@ class Channel(asyncio.Protocol):
         for start in range(MAX_BODY, len(view), MAX_BODY):
             await self.send_raw(encode({"op": "data", "id": pending.number}, view[start : start + MAX_BODY]))
 
+    def end_request(self, number: int) -> None:
+        """Have the runner end what a request began, whether it has been answered or not."""
+        if not self.ended.done() and self._transport is not None:
+            self._transport.write(encode({"op": "cancel", "id": number}))
+
     async def _cancel(self, pending: Pending) -> None:
         """Have the runner end the request; come back when it has, or when the whole sandbox has."""
         if self.ended.done() or self._transport is None:
@@ -274,7 +279,7 @@ class Channel(asyncio.Protocol):
             pending.answer = asyncio.get_running_loop().create_future()
             self._pending[pending.number] = pending
         pending.on_output = _ignore if pending.on_output else None
-        self._transport.write(encode({"op": "cancel", "id": pending.number}))
+        self.end_request(pending.number)
         loop = asyncio.get_running_loop()
         end = loop.time() + GRACE_SECONDS
         while not pending.answer.done() and (left := end - loop.time()) > 0:

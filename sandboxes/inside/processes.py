@@ -240,7 +240,7 @@ def supervise(request: int, stdin: int, output: int, status: int, terminal: bool
     call below itself, so that the runner finds them. It ends when the runner closes the request pipe.
     """
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+    for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:  # whatever the owner ignores
         signal.signal(number, signal.SIG_DFL)
     null = os.open("/dev/null", os.O_RDWR)
     for fd in (0, 1, 2):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -249,3 +251,15 @@ async def test_a_full_device_fails_the_command_not_the_sandbox(box: Sandbox) -> 
     code, text = await sh(box, "echo x > /dev/full")
     assert code != 0
     assert "No space left" in text
+
+
+async def test_commands_ignore_no_signal_that_their_owner_ignores(fresh: Callable[[], Awaitable[Sandbox]]) -> None:
+    """As under nohup, or of a shell that started its owner in the background."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGHUP, signal.SIGUSR1)}
+    try:
+        box = await fresh()
+        assert await sh(box, "kill -HUP $$; echo still here") == (128 + signal.SIGHUP, "")
+        assert await sh(box, "kill -USR1 $$; echo still here") == (128 + signal.SIGUSR1, "")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

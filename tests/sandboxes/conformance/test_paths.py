@@ -288,7 +288,13 @@ async def write_on(box: Sandbox, what: str, seconds: float) -> int:
     return refused
 
 
-LEASE = 'python3 -c \'import fcntl, time; f = open("leased"); fcntl.fcntl(f, 1024, 1); open("taken", "w"); time.sleep(20)\''
+LEASE = """
+import fcntl, time
+f = open("leased")
+fcntl.fcntl(f, 1024, 1)
+open("taken", "w")
+time.sleep(20)
+"""
 
 
 async def test_a_lease_does_not_hold_the_sandbox_up(box: Sandbox, kind: Kind) -> None:
@@ -297,7 +303,7 @@ async def test_a_lease_does_not_hold_the_sandbox_up(box: Sandbox, kind: Kind) ->
         pytest.skip("needs a Python inside to take a lease")
     await emptied(box)
     await run(box, "echo text > leased")
-    await run(box, f"({LEASE} >/dev/null 2>&1 &); until [ -e taken ]; do sleep 0.1; done")
+    await run(box, f"(python3 -c '{LEASE}' >/dev/null 2>&1 &); until [ -e taken ]; do sleep 0.1; done")
     begun = time.monotonic()
     with pytest.raises(FileError):
         await box.read("leased")
