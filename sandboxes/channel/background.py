@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sandboxes.channel.arguments import (
@@ -55,12 +56,23 @@ class Background(Protocol):
     async def stop(self, process: int, *, grace: float) -> ProcessInfo: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What is known of a process's start: its words as text, and the number of the request."""
+
+    text: str
+    request: int
+
+
+UNKNOWN = Command("?", 0)
+
+
 class RunnerBackground:
     """Those that the runner keeps."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._commands: dict[int, str] = {}
+        self._commands: dict[int, Command] = {}
         self._last = 0
 
     async def start(
@@ -86,7 +98,7 @@ class RunnerBackground:
         except asyncio.CancelledError:
             await self._undo(pending.number)  # the answer and the cancellation may have crossed
             raise
-        self._commands[process] = argument_text(words)
+        self._commands[process] = Command(argument_text(words), pending.number)
         return process
 
     async def _undo(self, request: int) -> None:
@@ -157,16 +169,17 @@ class RunnerBackground:
             raise process_error(e.reason, process) from None
 
     def _info(self, state: ProcessState) -> ProcessInfo:
+        command = self._commands.get(state.number, UNKNOWN)
         return ProcessInfo(
             number=state.number,
-            argv=self._commands.get(state.number, "?"),
+            argv=command.text,
             status="running" if state.ending is None else "exited",
             exit_code=None if state.ending is None else state.code,
             ending=state.ending,
             total=state.total,
             seconds=state.milliseconds / 1000,
             pty=bool(state.pty),
-            log=log_path(state.number) if state.log else None,
+            log=log_path(command.request) if state.log else None,
         )
 
 
@@ -178,9 +191,13 @@ def startable(argv: Sequence[str | bytes]) -> list[bytes]:
         raise SandboxError(f"The command cannot be started: {e}.") from None
 
 
-def log_path(process: int) -> str:
-    """The file inside that holds all of a process's output, once that is more than what is kept."""
-    return f"{SPILL_DIR}/process-{process}.log"
+def log_path(request: int) -> str:
+    """The file inside that holds all of a process's output, once that is more than what is kept.
+
+    It is named for the request that started the process: those numbers go on where a checkpoint was made, and the
+    files of processes before it are still there.
+    """
+    return f"{SPILL_DIR}/process-{request}.log"
 
 
 def terminal_size(size: PtySize) -> tuple[int, int]:

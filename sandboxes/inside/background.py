@@ -209,7 +209,7 @@ class Background:
                 self.stream.reply("refused", number, b"", reason="too_many")
                 return
             del self.processes[over[0].process]
-        ring = Ring("process-{}.log".format(header["process"]), self.calls.spills)
+        ring = Ring("process-{}.log".format(number), self.calls.spills)
         process = Process(header, ring, self.calls.out_of_memory.kills(), self.processes)
         self.processes[process.process] = process
         try:
