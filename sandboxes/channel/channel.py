@@ -26,12 +26,12 @@ from sandboxes.channel.frames import (
     Plain,
     Problem,
     Processes,
-    ProtocolError,
     Ready,
     Refused,
     Tunnelled,
     encode,
 )
+from sandboxes.channel.packets import ProtocolError
 from sandboxes.channel.tunnels import Tunnels
 from sandboxes.protocol import FileError, ProcessProblem, SandboxLost
 

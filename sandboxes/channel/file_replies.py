@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 
-from sandboxes.channel.frames import ProtocolError
+from sandboxes.channel.packets import ProtocolError
 from sandboxes.protocol import Entry, EntryKind, Listing
 
 FILE_SECONDS = 60.0
@@ -27,7 +27,7 @@ def listing_bytes(max_entries: int) -> int:
 
 def parse_listing(data: bytes, max_entries: int) -> Listing:
     """Records that end with a zero byte: kind and name; last, `+` or `~` and a number. Raises ProtocolError."""
-    *records, end = data.split(b"\0")
+    *records, end = data.split(b"\0", max_entries + 2)  # one too many is enough
     last = records.pop() if records else b""
     if end or not re.fullmatch(rb"[+~]\d{1,15}", last) or len(records) > max_entries:
         raise ProtocolError("a listing is none")

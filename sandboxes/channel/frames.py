@@ -4,9 +4,8 @@ Threat model: everything here was written by something inside the sandbox, in th
 types are fixed, sizes are checked before anything is kept, and whatever does not fit raises ProtocolError and
 nothing else. Memory: one frame of at most MAX_HEADER + MAX_BODY bytes, and what one read brought.
 
-An engine wraps the container's two streams in packets (kind, three zero bytes, length); inside standard output, or
-in a plain stream by themselves, are our frames: header length, body length (4 bytes each, big-endian), a JSON
-header, the body.
+Inside the packets of standard output (see `packets`), or in a plain stream by themselves, are our frames: header
+length, body length (4 bytes each, big-endian), a JSON header, the body.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from sandboxes.channel.packets import OUTPUT, PacketParser, ProtocolError
 from sandboxes.protocol import MAX_PROCESSES, FileProblem, ProcessEnding, ProcessProblem
 
 MAX_HEADER = 1 << 16
@@ -26,10 +26,6 @@ SIZE = 4
 
 Count = Annotated[int, Field(ge=0, le=1 << 62)]
 Flag = Annotated[int, Field(ge=0, le=1)]
-
-
-class ProtocolError(Exception):
-    """The stream holds something that is not the protocol."""
 
 
 class Message(BaseModel):
@@ -82,6 +78,12 @@ class Exit(Message):
     head: Count
     dropped: Count
     spilled: Flag
+
+    @model_validator(mode="after")
+    def _code_or_not(self) -> Self:
+        if (self.code is None) != (self.ending in ("timeout", "disk_full", "cancelled")):
+            raise ValueError("an exit code of what was killed by the runner, or none of what ended")
+        return self
 
 
 class Done(Message):
@@ -196,10 +198,7 @@ class FrameParser:
     """
 
     def __init__(self, *, packets: bool = True) -> None:
-        self._packets = packets
-        self._packet_head = bytearray()
-        self._packet_left = 0
-        self._packet_kind = 0
+        self._packets = PacketParser() if packets else None
         self._buffer = bytearray()
         self.notes = bytearray()
         """The end of what was written to standard error: a runner's last words."""
@@ -207,37 +206,18 @@ class FrameParser:
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that `data` completes. Raises ProtocolError."""
         frames: list[Frame] = []
-        if not self._packets:
+        if self._packets is None:
             self._buffer += data
             self._take_frames(frames)
             return frames
-        view = memoryview(data)
-        while view:
-            if not self._packet_left:
-                missing = 8 - len(self._packet_head)
-                self._packet_head += view[:missing]
-                view = view[missing:]
-                if len(self._packet_head) == 8:
-                    self._begin_packet()
-                continue
-            part = view[: self._packet_left]
-            view = view[len(part) :]
-            self._packet_left -= len(part)
-            if self._packet_kind == 1:
+        for kind, part in self._packets.feed(data):
+            if kind == OUTPUT:
                 self._buffer += part
                 self._take_frames(frames)
             else:
                 self.notes += part
                 del self.notes[:-MAX_NOTES]
         return frames
-
-    def _begin_packet(self) -> None:
-        kind, zeros = self._packet_head[0], self._packet_head[1:4]
-        if kind not in (1, 2) or any(zeros):
-            raise ProtocolError("the engine's stream is out of step")
-        self._packet_kind = kind
-        self._packet_left = int.from_bytes(self._packet_head[4:], "big")
-        self._packet_head.clear()
 
     def _take_frames(self, frames: list[Frame]) -> None:
         while len(self._buffer) >= 2 * SIZE:

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sandboxes.channel.frames import (
-    ProtocolError,
     TunnelData,
     TunnelEnd,
     Tunnelled,
@@ -22,6 +21,7 @@ from sandboxes.channel.frames import (
     TunnelTaken,
     encode,
 )
+from sandboxes.channel.packets import ProtocolError
 from sandboxes.inside.tunnel import MOST, WINDOW
 from sandboxes.protocol import SandboxLost
 

@@ -27,9 +27,10 @@ from sandboxes.channel.arguments import (
 )
 from sandboxes.channel.channel import Channel
 from sandboxes.channel.file_replies import FILE_SECONDS, MAX_PATH, listing_bytes, parse_listing, parse_path
-from sandboxes.channel.frames import ProtocolError
+from sandboxes.channel.packets import ERRORS, PacketParser, ProtocolError
 from sandboxes.docker.engine import ENGINE_ERRORS, Engine, lost_or_unavailable
 from sandboxes.docker.plain_background import NoBackground
+from sandboxes.docker.plain_replies import MAX_CONTROL, Control
 from sandboxes.docker.plain_scripts import KILL, LIST, READ, RESOLVE, RUN, WRITE, file_error, shell_command
 from sandboxes.inside.output import HeadTail
 from sandboxes.protocol import (
@@ -46,7 +47,6 @@ from sandboxes.protocol import (
 from sandboxes.threads import in_thread
 
 SPILL_BLOCKS = (256 << 20) // 512
-MAX_CONTROL = 4096
 LIVE_CHUNK = 1 << 16
 LIVE_EVERY = 0.02
 QUIET_SECONDS = 0.2
@@ -74,22 +74,11 @@ class Packets:
             self._sock.shutdown(socket.SHUT_WR)
 
     async def __aiter__(self) -> AsyncIterator[tuple[int, bytes]]:
-        loop = asyncio.get_running_loop()
-        head, left, kind = b"", 0, 0
+        loop, parser = asyncio.get_running_loop(), PacketParser()
         data = self._early or await loop.sock_recv(self._sock, 1 << 16)
         while data:
-            while data:
-                if left:
-                    part, data = data[:left], data[left:]
-                    left -= len(part)
-                    yield kind, part
-                    continue
-                missing = 8 - len(head)
-                head, data = head + data[:missing], data[missing:]
-                if len(head) == 8:
-                    kind, left, head = head[0], int.from_bytes(head[4:], "big"), b""
-                    if kind not in (1, 2):
-                        raise ProtocolError("the engine's stream is out of step")
+            for kind, part in parser.feed(data):
+                yield kind, bytes(part)
             data = await loop.sock_recv(self._sock, 1 << 16)
 
     def close(self) -> None:
@@ -102,7 +91,7 @@ class Run:
     def __init__(self, limit: int, on_output: Callable[[bytes], None] | None) -> None:
         self.output = HeadTail(limit)
         self.on_output = on_output
-        self.control = b""
+        self.control = Control()
         self.begun = asyncio.Event()
         self.ended = asyncio.Event()
         self.closed = asyncio.Event()
@@ -117,11 +106,11 @@ class Run:
                 if self.over:
                     continue
                 self.last = time.monotonic()
-                if kind == 2:
-                    self.control = (self.control + data)[:MAX_CONTROL]
-                    if self.word("pid"):
+                if kind == ERRORS:
+                    self.control.add(data)
+                    if self.control.values("pid") is not None:
                         self.begun.set()
-                    if self.word("exit") or self.word("cwd"):
+                    if self.told_its_end:
                         self.ended.set()
                 else:
                     self.output.add(data)
@@ -134,12 +123,10 @@ class Run:
             self.closed.set()
             self.ended.set()
 
-    def word(self, name: str) -> list[str] | None:
-        """The values of the first control line of that name."""
-        for line in self.control.decode("utf-8", "replace").split("\n")[:-1]:
-            if line.split(" ")[0] == name:
-                return line.split(" ")[1:]
-        return None
+    @property
+    def told_its_end(self) -> bool:
+        """Has the script said how it went? It has not if it was killed."""
+        return self.control.values("exit") is not None or self.control.values("cwd") is not None
 
     def _show(self, data: bytes) -> None:
         if self.on_output is None:
@@ -260,7 +247,7 @@ class PlainClient:
 
     async def _unless_lost(self, run: Run) -> None:
         """Raise SandboxLost if a stream that ended without a word ended with the whole container."""
-        if not run.word("exit") and not run.word("cwd"):
+        if not run.told_its_end:
             await asyncio.wait({self._channel.ended}, timeout=LOST_SECONDS)
             if self._channel.ended.done():
                 raise self._channel.lost()
@@ -281,10 +268,9 @@ class PlainClient:
         with contextlib.suppress(TimeoutError):  # what has not begun yet cannot be found yet
             async with asyncio.timeout(BEGIN_SECONDS):
                 await run.begun.wait()
-        root = (run.word("pid") or ["0"])[0]
         for _ in range(KILL_TRIES):
             try:
-                code, _ = await self._script(KILL, [call.encode(), root.encode() if root.isdigit() else b"0"])
+                code, _ = await self._script(KILL, [call.encode(), b"%d" % run.control.root()])
             except SandboxLost:
                 raise
             except Exception:  # noqa: BLE001 -- no room for another process, say: tried again, then drastic
@@ -305,18 +291,15 @@ class PlainClient:
         killing.exception()
 
     def _result(self, run: Run, ending: Ending, cwd: str, number: int, begun: float) -> ExecResult:
-        problem = run.word("cwd")
+        problem = run.control.values("cwd")
         if problem is not None and ending == "exited":
             raise file_error(cwd, 1, " ".join(problem))
         head, tail, dropped = run.output.ends()
-        spill = f"{SPILL_DIR}/{number}.log" if dropped and run.word("spill") else None
+        spill = f"{SPILL_DIR}/{number}.log" if dropped and run.control.values("spill") is not None else None
         code: int | None = None
         if ending == "exited":
-            said = [int(v) for v in run.word("exit") or ["137", "0", "0"] if v.isdigit()]
-            code, before, after = said if len(said) == 3 else (137, 0, 0)
-            code = min(code, 255)
-            if code and after > before:
-                ending = "out_of_memory"
+            code, out_of_memory = run.control.end()
+            ending = "out_of_memory" if out_of_memory else "exited"
         return ExecResult(code, ending, Output(head, tail, dropped, spill), time.monotonic() - begun)
 
     async def _script(
@@ -331,9 +314,8 @@ class PlainClient:
         follower = await self._begin(run, *command, stdin)
         await self._until(run.closed, follower)
         await self._unless_lost(run)
-        code = run.word("exit") or ["1"]
-        number = int(code[0]) if code[0].isdigit() else 1
-        return number, run.control if number else run.output.ends()[0]
+        code = run.control.script_end()
+        return code, run.control.said if code else run.output.ends()[0]
 
     async def read(self, path: str, *, max_bytes: int) -> bytes:
         data = await self._file_script(path, READ, [b"%d" % (max_bytes + 1)], limit=max_bytes + 1)

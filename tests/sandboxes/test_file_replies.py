@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sandboxes.channel.file_replies import listing_bytes, parse_listing, parse_path
-from sandboxes.channel.frames import ProtocolError
+from sandboxes.channel.packets import ProtocolError
 
 NAMES = st.binary(min_size=1, max_size=255).filter(
     lambda name: not {b"/"[0], 0} & set(name) and name not in (b".", b"..")
@@ -48,6 +49,17 @@ def test_any_bytes_are_a_listing_within_bounds_or_an_error(data: bytes, most: in
         assert entry.name not in ("", ".", "..")
         assert "/" not in entry.name
         assert "\0" not in entry.name
+
+
+def test_a_reply_of_nothing_but_ends_takes_little_memory() -> None:
+    data = bytes(listing_bytes(10_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ProtocolError):
+            parse_listing(data, 10_000)
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(data)
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

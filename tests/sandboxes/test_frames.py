@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -15,24 +16,29 @@ from sandboxes.channel.frames import (
     Data,
     Exit,
     FrameParser,
-    ProtocolError,
     Ready,
     encode,
     parse_message,
 )
+from sandboxes.channel.packets import ProtocolError
 from sandboxes.protocol import MAX_PROCESSES
 
 NUMBERS = st.integers(min_value=0, max_value=1 << 40)
-EXITS = st.fixed_dictionaries(
-    {
-        "type": st.just("exit"),
-        "id": NUMBERS,
-        "code": st.none() | st.integers(0, 255),
-        "ending": st.sampled_from(["exited", "timeout", "out_of_memory", "disk_full", "cancelled"]),
-        "head": NUMBERS,
-        "dropped": NUMBERS,
-        "spilled": st.integers(0, 1),
-    }
+HOW = st.tuples(st.integers(0, 255), st.sampled_from(["exited", "out_of_memory"])) | st.tuples(
+    st.none(), st.sampled_from(["timeout", "disk_full", "cancelled"])
+)
+EXITS = st.builds(
+    lambda how, fields: {**fields, "code": how[0], "ending": how[1]},
+    HOW,
+    st.fixed_dictionaries(
+        {
+            "type": st.just("exit"),
+            "id": NUMBERS,
+            "head": NUMBERS,
+            "dropped": NUMBERS,
+            "spilled": st.integers(0, 1),
+        }
+    ),
 )
 OTHERS = st.fixed_dictionaries(
     {
@@ -149,6 +155,15 @@ def test_any_json_is_a_message_or_a_protocol_error(value: object) -> None:
         b'{"type":"done","id":true}',
         b'{"type":"exit","id":1,"code":256,"ending":"exited","head":0,"dropped":0,"spilled":0}',
         b'{"type":"exit","id":1,"code":0,"ending":"won","head":0,"dropped":0,"spilled":0}',
+        b'{"type":"exit","id":1,"code":null,"ending":"exited","head":0,"dropped":0,"spilled":0}',
+        b'{"type":"exit","id":1,"code":0,"ending":"timeout","head":0,"dropped":0,"spilled":0}',
+        b'{"type":"exit","id":1,"code":0,"ending":"exited","head":1e400,"dropped":0,"spilled":0}',
+        b'{"type":"exit","id":1,"code":NaN,"ending":"exited","head":0,"dropped":0,"spilled":0}',
+        b'{"type":"error","id":1,"problem":"other","detail":"\\ud800"}',
+        b'{"type":["done"],"id":1}',
+        b'{"type":{"done":1},"id":1}',
+        b'{"type":"done","id":1}{"type":"done","id":2}',
+        b'{"type":"done","id":1}\0',
         b'{"type":"error","id":1,"problem":"rm -rf","detail":""}',
         b'{"type":"error","id":1,"problem":"other","detail":"' + b"x" * 501 + b'"}',
         b'{"type":"refused","id":1,"reason":"because"}',
@@ -178,6 +193,59 @@ def test_sizes_are_refused_before_anything_is_kept(header: int, body: int) -> No
 def test_a_stream_out_of_step(start: bytes) -> None:
     with pytest.raises(ProtocolError, match="out of step"):
         FrameParser().feed(start)
+
+
+@pytest.mark.parametrize("packets", [True, False])
+@pytest.mark.parametrize("kind", [1, 2])
+def test_little_is_kept_of_a_stream_that_never_completes_anything(packets: bool, kind: int) -> None:
+    """A packet of 4 GiB, and in it the largest frame there may be, but for its last byte."""
+    parser = FrameParser(packets=packets)
+    frame = MAX_HEADER.to_bytes(4, "big") + MAX_BODY.to_bytes(4, "big") + bytes(MAX_HEADER + MAX_BODY - 1)
+    tracemalloc.start()
+    try:
+        if packets:
+            parser.feed(bytes([kind, 0, 0, 0]) + b"\xff" * 4)
+        for start in range(0, len(frame), 100):
+            parser.feed(frame[start : start + 100])
+        if kind == 2 and packets:
+            for _ in range(1000):
+                parser.feed(frame[:60_000])
+        assert tracemalloc.get_traced_memory()[1] < 2 * (MAX_HEADER + MAX_BODY)
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_one_read_brings_takes_memory_in_proportion() -> None:
+    """The smallest frames there are: many messages out of few bytes."""
+    data = encode({"type": "done", "id": 1}) * 10_000
+    parser = FrameParser(packets=False)
+    tracemalloc.start()
+    try:
+        assert len(parser.feed(data)) == 10_000
+        assert tracemalloc.get_traced_memory()[1] < 40 * len(data)
+    finally:
+        tracemalloc.stop()
+
+
+@given(st.lists(st.binary(max_size=200), max_size=20), st.booleans())
+def test_any_bytes_of_a_plain_stream_give_frames_or_a_protocol_error(pieces: list[bytes], begin: bool) -> None:
+    parser = FrameParser(packets=False)
+    if begin:
+        parser.feed(b"\0\0\0\x16\0\0\0\5")
+    try:
+        for piece in pieces:
+            parser.feed(piece)
+    except ProtocolError:
+        pass
+
+
+@given(GOOD, st.data())
+def test_a_frame_cut_short_gives_nothing_yet(frame: tuple[dict[str, Any], bytes], data: st.DataObject) -> None:
+    whole = encode(*frame)
+    end = data.draw(st.integers(0, len(whole) - 1))
+    parser = FrameParser(packets=False)
+    assert parser.feed(whole[:end]) == []
+    assert [f.body for f in parser.feed(whole[end:])] == [frame[1]]
 
 
 def test_only_the_end_of_standard_error_is_kept() -> None:

@@ -7,6 +7,7 @@ import gc
 import resource
 import socket
 import struct
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -17,7 +18,6 @@ from support.origin import Handler, serving
 from support.world import World
 
 from sandboxes.channel.frames import (
-    ProtocolError,
     TunnelData,
     TunnelEnd,
     Tunnelled,
@@ -25,6 +25,7 @@ from sandboxes.channel.frames import (
     TunnelReset,
     TunnelTaken,
 )
+from sandboxes.channel.packets import ProtocolError
 from sandboxes.channel.tunnels import MOST, WINDOW, Stream, Tunnels
 from sandboxes.network.rules import Network, parse_rule
 from sandboxes.protocol import Sandbox, SandboxLost
@@ -344,3 +345,32 @@ async def test_more_connections_than_may_be_break_the_channel() -> None:
         for number in range(1, 10 * MOST):
             tunnels.take(TunnelOpen(type="tunnel.open", id=number), b"")
     tunnels.lost()
+
+
+async def test_a_flood_of_everything_on_every_connection_is_bounded() -> None:
+    """Nobody reads; the far end opens all the connections it can and sends on each until it is refused."""
+
+    async def send(frame: bytes) -> None:
+        pass
+
+    async def never(stream: Stream) -> None:
+        await asyncio.Event().wait()
+
+    tunnels = Tunnels(send, never)
+    tracemalloc.start()
+    try:
+        for number in range(1, 2 * MOST + 1):
+            tunnels.take(TunnelOpen(type="tunnel.open", id=number), b"")
+        refused = 0
+        for _ in range(20):
+            for number in range(1, 2 * MOST + 1):
+                try:
+                    tunnels.take(TunnelData(type="tunnel.data", id=number), bytes(1 << 15))
+                except ProtocolError:
+                    refused += 1
+        await asyncio.sleep(0)
+        assert refused == 2 * MOST * (20 - WINDOW // (1 << 15))
+        assert tracemalloc.get_traced_memory()[1] < 2 * (2 * MOST * WINDOW)
+    finally:
+        tracemalloc.stop()
+        tunnels.lost()
