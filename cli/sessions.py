@@ -10,9 +10,15 @@ import json
 import sys
 import time
 from collections.abc import Iterable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from agent.store import SessionLine
+
+WIDE = 200
+"""Characters of a line of the table where it goes to a file or a pipe."""
 
 
 def sessions(
@@ -40,17 +46,28 @@ def sessions(
     if not lines:
         typer.echo('No sessions yet: `bridle fix "what is wrong"` starts one.')
         return
+    rows = [_row(line, held if disk else None) for line in lines]
     table = Table(box=None, pad_edge=False)
-    headings = ["session", "started", "outcome", *(["disk"] if disk else []), "repository", "task"]
-    for heading in headings:
-        table.add_column(heading, no_wrap=heading != "task", overflow="ellipsis")
-    for line in lines:
-        started = time.strftime("%Y-%m-%d %H:%M", time.localtime(line.started)) if line.started else ""
-        outcome = line.outcome.replace("_", " ") + (" (resumable)" if line.resumable else "")
-        task = visible(line.task).strip().split("\n")[0]
-        size = [f"{held[line.id] / 1e6:.1f} MB"] if disk else []
-        table.add_row(line.id, started, outcome, *size, Text(visible(line.repository)), Text(task))
-    Console().print(table)
+    for heading in rows[0]:
+        whole = heading in ("session", "outcome", "disk")  # of the others a part is of use, too
+        widest = max(len(row[heading]) for row in rows)
+        table.add_column(heading, no_wrap=True, overflow="ellipsis", min_width=widest if whole else None)
+    for row in rows:
+        table.add_row(*(Text(visible(text)) for text in row.values()))
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def _row(line: SessionLine, held: dict[str, int] | None) -> dict[str, str]:
+    """A session as the table shows it, by heading."""
+    size = {} if held is None else {"disk": f"{held[line.id] / 1e6:.1f} MB"}
+    return {
+        "session": line.id,
+        "started": time.strftime("%Y-%m-%d %H:%M", time.localtime(line.started)) if line.started else "",
+        "outcome": line.outcome.replace("_", " ") + (" (resumable)" if line.resumable else ""),
+        **size,
+        "repository": line.repository,
+        "task": line.task.strip().split("\n")[0],
+    }
 
 
 def _held(sessions: Iterable[str]) -> dict[str, int]:

@@ -268,10 +268,10 @@ def _brief(text: str) -> str:
 
 
 def _arguments(raw: str) -> str:
-    """The values of a call's arguments on one line; the raw text when it is no JSON object."""
+    """A call's arguments on one line: texts as they are, others by name; the raw text if it is no object."""
     try:
         values = json.loads(raw)
-        parts = [value if isinstance(value, str) else json.dumps(value) for value in values.values()]
+        parts = [v if isinstance(v, str) else f"{name}={json.dumps(v)}" for name, v in values.items()]
     except (ValueError, AttributeError, RecursionError):
         parts = [raw]
     shown = " ".join(" ".join(part.split()) for part in parts)
