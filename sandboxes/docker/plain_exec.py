@@ -31,7 +31,17 @@ from sandboxes.channel.packets import ERRORS, PacketParser, ProtocolError
 from sandboxes.docker.engine import ENGINE_ERRORS, Engine, lost_or_unavailable
 from sandboxes.docker.plain_background import NoBackground
 from sandboxes.docker.plain_replies import MAX_CONTROL, Control
-from sandboxes.docker.plain_scripts import KILL, LIST, READ, RESOLVE, RUN, WRITE, file_error, shell_command
+from sandboxes.docker.plain_scripts import (
+    KILL,
+    LIST,
+    READ,
+    RESOLVE,
+    RUN,
+    WRITE,
+    file_error,
+    shell_command,
+    with_variables,
+)
 from sandboxes.inside.output import HeadTail
 from sandboxes.protocol import (
     AGENT_GID,
@@ -55,6 +65,9 @@ SETTLE_SECONDS = 1.0
 """How long it may go on coming: from then on it is a background process's."""
 KILL_TRIES = 5
 BEGIN_SECONDS = 5.0
+MAX_ARGUMENT = (128 << 10) - 1
+"""The longest argument that the kernel hands on, in bytes."""
+NOT_BEGUN = b"bridle: cannot be started: the engine did not; its arguments may be too long, or there is no room\n"
 LOST_SECONDS = 2.0
 """How long a container may take to end after its commands' streams have."""
 
@@ -108,7 +121,7 @@ class Run:
                 self.last = time.monotonic()
                 if kind == ERRORS:
                     self.control.add(data)
-                    if self.control.values("pid") is not None:
+                    if self.begun_for_sure:
                         self.begun.set()
                     if self.told_its_end:
                         self.ended.set()
@@ -122,6 +135,11 @@ class Run:
             self.begun.set()
             self.closed.set()
             self.ended.set()
+
+    @property
+    def begun_for_sure(self) -> bool:
+        """Has the script come to where it starts the command?"""
+        return self.control.values("pid") is not None
 
     @property
     def told_its_end(self) -> bool:
@@ -150,6 +168,7 @@ class PlainClient:
     def __init__(self, engine: Engine, container: str, name: str, channel: Channel) -> None:
         self._engine, self._container, self._name, self._channel = engine, container, name, channel
         self._followers: set[asyncio.Task[None]] = set()
+        self._writing = asyncio.Lock()
         self.background = NoBackground()
 
     async def exec(
@@ -171,13 +190,15 @@ class PlainClient:
         folder = path_bytes(cwd)
         variables = environment_bytes(env)
         if variables:
-            words = [b"env", *(k + b"=" + v for k, v in variables.items()), *words]
+            words = with_variables(words, variables)
         timeout = checked_timeout(timeout)
         self._channel.last += 1
         number = self._channel.last
         call = f"{number}-{secrets.token_hex(4)}"
         plan = [call.encode(), b"%d" % number, b"%d" % SPILL_BLOCKS, b"%d" % max_output, folder]
         command = shell_command(RUN, [*plan, b"1" if stdin else b"0", *words])
+        if any(len(word.encode()) > MAX_ARGUMENT for word in command[0]):
+            return not_startable("Argument list too long")
         run = Run(max_output, on_output)
         ending: Ending = "exited"
         follower = await self._begin(run, *command, stdin)
@@ -294,6 +315,9 @@ class PlainClient:
         problem = run.control.values("cwd")
         if problem is not None and ending == "exited":
             raise file_error(cwd, 1, " ".join(problem))
+        if ending == "exited" and not run.begun_for_sure:
+            run.output.add(NOT_BEGUN)
+            return ExecResult(126, "exited", Output(*run.output.ends()), time.monotonic() - begun)
         head, tail, dropped = run.output.ends()
         spill = f"{SPILL_DIR}/{number}.log" if dropped and run.control.values("spill") is not None else None
         code: int | None = None
@@ -329,7 +353,8 @@ class PlainClient:
         digest = b"" if expect is None else hashlib.sha256(expect).hexdigest().encode()
         token = secrets.token_hex(6).encode()
         flags = [b"%d" % create_only, b"%d" % follow]
-        await self._file_script(path, WRITE, [token, digest, *flags], data)
+        async with self._writing:  # comparing and replacing are two steps of the script
+            await self._file_script(path, WRITE, [token, digest, *flags], data)
 
     async def resolve(self, path: str) -> str:
         data = await self._file_script(path, RESOLVE, [], limit=MAX_PATH)

@@ -6,7 +6,7 @@ agent's own: whatever it makes of them, the scripts run as its user and can do n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from sandboxes.protocol import SPILL_DIR, WORKSPACE, FileError, FileProblem
@@ -277,6 +277,13 @@ def shell_command(script: str, arguments: Sequence[bytes]) -> tuple[list[str], d
     except UnicodeDecodeError:
         words, script = [_escaped(a) for a in arguments], DECODE + script
     return ["sh", "-c", starter, "bridle", *words], {"BRIDLE_SCRIPT": script}
+
+
+def with_variables(words: list[bytes], variables: Mapping[bytes, bytes]) -> list[bytes]:
+    """A command with further variables in its environment: shells drop those whose names they do not like."""
+    if b"=" in words[0]:  # `env` would take the command itself for one
+        words = [b"sh", b"-c", b'exec "$@"', b"sh", *words]
+    return [b"env", b"--", *(name + b"=" + value for name, value in variables.items()), *words]
 
 
 def _escaped(data: bytes) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from conformance.kinds import KINDS, Kind, Outside
+from conformance.kinds import Kind, Outside, params
 
 from sandboxes.protocol import Limits, Sandbox, SandboxError, SandboxSpec
 
@@ -17,10 +17,7 @@ SMALL = Limits(memory_bytes=512 << 20, cpus=2.0, pids=128)
 Open = Callable[..., Awaitable[Sandbox]]
 
 
-@pytest.fixture(
-    scope="session",
-    params=[pytest.param(kind, id=kind.name, marks=getattr(pytest.mark, kind.mark)) for kind in KINDS],
-)
+@pytest.fixture(scope="session", params=params())
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Every kind of sandbox in turn."""
     chosen: Kind = request.param

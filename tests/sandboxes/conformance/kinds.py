@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import docker
+import pytest
 
 from sandboxes.bubblewrap.backend import BubblewrapBackend, default_folder
 from sandboxes.bubblewrap.sandbox import BubblewrapSandbox
@@ -123,3 +124,17 @@ KINDS = [
         scratch=tuple(PLACES.values()),
     ),
 ]
+
+
+def params(which: Callable[[Kind], bool] = lambda kind: True) -> list[Any]:
+    """The kinds of which that is true, as parameters of a test."""
+    return [
+        pytest.param(kind, id=kind.name, marks=getattr(pytest.mark, kind.mark)) for kind in KINDS if which(kind)
+    ]
+
+
+WITH_A_RUNNER = pytest.mark.parametrize("kind", params(lambda kind: kind.runner), indirect=True, scope="session")
+WITHOUT_A_RUNNER = pytest.mark.parametrize(
+    "kind", params(lambda kind: not kind.runner), indirect=True, scope="session"
+)
+"""For what only some kinds promise. test_without_a_runner.py says what the others do instead."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from conformance.kinds import Kind, Outside
+from conformance.kinds import WITH_A_RUNNER, Outside
 
 from sandboxes.protocol import (
     KEPT_OUTPUT,
@@ -27,15 +27,8 @@ from sandboxes.protocol import (
     SandboxLost,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), WITH_A_RUNNER]
 Open = Callable[..., Awaitable[Sandbox]]
-
-
-@pytest.fixture(autouse=True)
-def with_a_runner(kind: Kind) -> None:
-    """An image without Python has none yet."""
-    if not kind.runner:
-        pytest.skip("no background processes without a runner yet")
 
 
 async def start(box: Sandbox, script: str, **fields: Any) -> int:
@@ -379,10 +372,8 @@ async def test_a_lost_sandbox_ends_the_waiting_at_once(fresh: Open, outside: Out
     assert time.monotonic() - begun < 5
 
 
-async def test_a_supervisor_that_was_killed(fresh: Open, kind: Kind) -> None:
+async def test_a_supervisor_that_was_killed(fresh: Open) -> None:
     """Commands may kill the process that watches over them; then the sandbox still knows what is whose."""
-    if not kind.runner:
-        pytest.skip("there is no supervisor")
     box = await fresh()
     process = await start(box, "kill -9 $PPID; echo up; setsid sleep 271.5 & sleep 272.5; exit 3")
     await until(box, process, "up")

@@ -6,19 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from conformance.kinds import Kind
+from conformance.kinds import WITH_A_RUNNER
 
 from sandboxes.protocol import Limits, Sandbox
 
 Open = Callable[..., Awaitable[Sandbox]]
 
 SMALL_DISK = Limits(memory_bytes=512 << 20, pids=128, disk_bytes=64 << 20, files=2_000)
-
-
-@pytest.fixture(autouse=True)
-def watched(kind: Kind) -> None:
-    if not kind.runner:
-        pytest.skip("nobody watches the disk of an image without Python; docs/sandbox.md says so")
+pytestmark = WITH_A_RUNNER
 
 
 async def used(box: Sandbox) -> int:

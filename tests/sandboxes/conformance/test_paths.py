@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import pytest
-from conformance.kinds import Kind
+from conformance.kinds import WITH_A_RUNNER, Kind
 
 from sandboxes.protocol import Entry, FileError, Sandbox
 
@@ -297,10 +297,9 @@ time.sleep(20)
 """
 
 
-async def test_a_lease_does_not_hold_the_sandbox_up(box: Sandbox, kind: Kind) -> None:
+@WITH_A_RUNNER
+async def test_a_lease_does_not_hold_the_sandbox_up(box: Sandbox) -> None:
     """Opening a file on which another process holds a lease waits for it, unless told not to."""
-    if not kind.runner:
-        pytest.skip("needs a Python inside to take a lease")
     await emptied(box)
     await run(box, "echo text > leased")
     await run(box, f"(python3 -c '{LEASE}' >/dev/null 2>&1 &); until [ -e taken ]; do sleep 0.1; done")
