@@ -12,6 +12,7 @@ from agent import loop
 from agent.autonomy.levels import Level
 from agent.budgets import spent
 from agent.checks import in_words
+from agent.context.data import as_data
 from agent.journal import CheckRun, Delivered, PatchTaken, SessionEnded
 from agent.opening import check_spec
 from agent.outcomes import Outcome, UsageProblem
@@ -86,7 +87,8 @@ async def check_and_deliver(session: Session, end: End, changes: Changes) -> Jud
         words = f"{in_words(check)} on the patch alone"
         remark = (
             f"Not accepted: {words}, in a new sandbox that holds the repository and your patch and nothing else. "
-            f"Files that git ignores and things you installed are not part of the patch.\n\n{check.output}"
+            f"Files that git ignores and things you installed are not part of the patch.\n\n"
+            f"{as_data(check.output, 'the verify command')}"
         )
         return Judged(End(Outcome.CHECKS_FAIL, words, end.summary), changes, remark=remark)
     return await _deliver(session, end, changes, check)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from agent.autonomy.gate import Ruling
 from agent.checks import in_words
+from agent.context.data import as_data
 from agent.journal import CallFinished, CallStarted, CheckpointMade, UserMessage
 from agent.models.protocol import Reply, ToolCall
 from agent.outcomes import Outcome
@@ -185,7 +186,8 @@ async def _judge(work: Work, summary: str) -> End | None:
     work.record(
         UserMessage(
             role="user",
-            text=f"Not accepted yet: {in_words(check)}.\n\n{check.output}\n\nMend it, then call `submit` again.",
+            text=f"Not accepted yet: {in_words(check)}.\n\n{as_data(check.output, 'the verify command')}\n\n"
+            "Mend it, then call `submit` again.",
         )
     )
     return None

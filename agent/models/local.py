@@ -14,6 +14,7 @@ from pathlib import Path
 
 from agent.models import local_server
 from agent.models.chat import ChatModel
+from agent.models.control import harmless, restored
 from agent.models.embedded import missing, verified
 from agent.models.profiles import LOCAL, LOCAL_CONTEXT
 from agent.models.protocol import ModelError, Reply, Request
@@ -67,7 +68,7 @@ class LocalModel:
         await self.start()
         assert self._chat is not None
         try:
-            return await self._chat.complete(request, on_text)
+            return restored(await self._chat.complete(harmless(request), on_text))
         except ModelError as error:
             if self._child is not None and self._child.returncode is not None:
                 raise self._died() from error
