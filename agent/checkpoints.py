@@ -31,7 +31,7 @@ def as_checkpoint(event: CheckpointMade) -> Checkpoint:
 
 
 async def held_checkpoints(
-    backend: Backend, session: str, events: Sequence[AnyEvent], record: Callable[[AnyEvent], None]
+    backend: Backend, session: str, events: Sequence[AnyEvent], record: Callable[[AnyEvent], object]
 ) -> list[Checkpoint]:
     """The checkpoints of a session that still exist. That of a dead run's end, if there is one, is journalled.
 
@@ -66,7 +66,7 @@ class Checkpoints:
         sandbox: Sandbox,
         session: str,
         events: Sequence[AnyEvent],
-        record: Callable[[AnyEvent], None],
+        record: Callable[[AnyEvent], object],
         note: Callable[[str], None],
     ) -> None:
         """`events` are the journal's, of which `record` makes more."""

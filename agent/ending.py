@@ -20,6 +20,7 @@ from agent.repository.changes import Changes, take_out
 from agent.repository.delivery import commit_message, deliver, delivered_before, slugify, stored_raw
 from agent.repository.flags import flag
 from agent.repository.ignored import IgnoreRules
+from agent.repository.leaks import leaked
 from agent.repository.patch import write_patch, write_result_archive
 from agent.repository.stream import PatchProblem
 from agent.session import Report, Session
@@ -54,6 +55,7 @@ async def take_patch(session: Session, end: End) -> Changes:
         spool = session.folder.path / "changes"
         changes = await take_out(stream, base, session.folder.base_archive, ignored, spool=spool)
     patch = await asyncio.to_thread(write_patch, changes, session.folder.patch)
+    flagged = await asyncio.to_thread(_flags, session, changes)
     session.record(
         PatchTaken(
             outcome=end.outcome,
@@ -62,7 +64,7 @@ async def take_patch(session: Session, end: End) -> Changes:
             files=patch.files,
             added=patch.added,
             removed=patch.removed,
-            flagged=tuple(item.text() for item in flag(changes)),
+            flagged=tuple(flagged),
             skipped=changes.skipped,
         )
     )
@@ -105,7 +107,7 @@ async def _fresh_check(session: Session, changes: Changes) -> CheckRun | None:
         backend = session.spares or session.backend
         sandbox = await open_workspace(backend, check_spec(session), archive, WORKSPACE)
         try:
-            bench = Workbench(sandbox, live=session.watch.output)
+            bench = Workbench(sandbox, live=session.watch.output, secrets=session.secrets)
             return await session.verification.run(session.gate, Shell(), bench, session.record, fresh=sandbox)
         finally:
             await sandbox.close()
@@ -117,16 +119,18 @@ async def _deliver(session: Session, end: End, changes: Changes, check: CheckRun
     if session.base is None or session.gate is None:
         raise RuntimeError("a patch has a base, and a gate to pass")
     flags = flag(changes)
-    slug = slugify(title_of(session.task))
+    leaks = await asyncio.to_thread(leaked, changes, session.secrets)
+    title = session.secrets.mask(title_of(session.task))
+    slug = slugify(title)
     verified = in_words(check) if check is not None else "not verified: no verify command is known"
     raw = await asyncio.to_thread(stored_raw, session.repository, changes)
-    warnings = [*(item.text() for item in flags), *raw]
+    warnings = [*leaks, *(item.text() for item in flags), *raw]
     shown = Preview(
         title=f"put the patch ({len(changes.changes)} changed files) on a new branch, bridle/{slug}",
         diff=session.folder.patch.read_bytes().decode("utf-8", "replace"),
         detail="\n".join([verified, *(f"! {line}" for line in warnings)]),
     )
-    ruling = await session.gate.review_delivery(shown)
+    ruling = await session.gate.review_delivery(shown, insist="; ".join(leaks))
     if ruling.quit:
         return Judged(End(Outcome.INTERRUPTED, loop.QUIT, end.summary), changes)
     if ruling.verdict != "allow":
@@ -134,7 +138,7 @@ async def _deliver(session: Session, end: End, changes: Changes, check: CheckRun
         remark = f"The user does not take the patch: {ruling.said}" if ruling.said else None
         return Judged(refused, changes, remark=remark)
     message = commit_message(
-        title_of(session.task),
+        title,
         version=version("bridle"),
         verified=check.command if check is not None else None,
         flags=flags,
@@ -146,6 +150,11 @@ async def _deliver(session: Session, end: End, changes: Changes, check: CheckRun
         return Judged(end, changes, await asyncio.shield(making))
     except asyncio.CancelledError:
         return Judged(end, changes, await making)
+
+
+def _flags(session: Session, changes: Changes) -> list[str]:
+    """What deserves a second look, in words."""
+    return [*leaked(changes, session.secrets), *(item.text() for item in flag(changes))]
 
 
 async def _make_branch(session: Session, changes: Changes, slug: str, message: str) -> Delivered:
@@ -195,16 +204,16 @@ async def report(session: Session, judged: Judged) -> Report:
     elif session.sandbox is not None:
         await _keep(session, session.sandbox)
     ended = SessionEnded(outcome=end.outcome, detail=end.detail, resumable=not finished)
-    session.journal.append(ended, durable=True)
-    session.watch.event(ended)
-    flagged = tuple(item.text() for item in flag(changes)) if changes else ()
+    session.watch.event(session.journal.append(ended, durable=True))
+    lines = await asyncio.to_thread(_flags, session, changes) if changes else []
+    flagged = tuple(map(session.secrets.mask, lines))
     shutil.rmtree(session.folder.path / "changes", ignore_errors=True)
     return Report(
         session=session.folder.id,
         outcome=end.outcome,
         exit_code=end.outcome.exit_code,
-        detail=end.detail,
-        summary=end.summary,
+        detail=session.secrets.mask(end.detail),
+        summary=session.secrets.mask(end.summary),
         branch=branch.branch if branch else None,
         commit=branch.commit if branch else None,
         files=len(changes.changes) if changes else 0,

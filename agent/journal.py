@@ -8,6 +8,8 @@ that names the line. One process at a time writes a journal: the session folder'
 Threat model: the file holds text of the model and of the agent's commands. It is only ever parsed as JSON into
 the fixed types below. It lies outside the sandbox, readable by its owner only. No text, however broken, may
 make an event impossible to write or a written one impossible to read: halves of surrogate pairs are replaced.
+The values of a session's secrets are masked here, once for all that is made of events: the record, what the model
+is told, and what is shown.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pydantic_core import PydanticSerializationError
 
 from agent.models.protocol import ToolCall, Usage
 from agent.outcomes import Outcome
+from sandboxes.secrets import Secrets
 
 
 class Event(BaseModel):
@@ -302,12 +305,13 @@ class JournalDamaged(Exception):
 class Journal:
     """Appends events to a file and keeps them in memory, in order."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, secrets: Secrets | None = None) -> None:
         """Open `path`, reading what is there. A torn last line is cut off before anything is added.
 
-        Raises JournalDamaged, OSError.
+        The values of `secrets` are masked in whatever is added. Raises JournalDamaged, OSError.
         """
         self.path = path
+        self._secrets = secrets or Secrets()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb+", buffering=0)
         try:
@@ -318,12 +322,14 @@ class Journal:
             self._file.close()
             raise
 
-    def append(self, event: AnyEvent, *, durable: bool = False) -> None:
+    def append(self, event: AnyEvent, *, durable: bool = False) -> AnyEvent:
         """Add one event; it has left this process when this returns (`durable`: it is on the disk).
+
+        Returns it as it was written, without the values of secrets: what follows from it is made of that.
 
         When it cannot be written whole (disk full), nothing of it stays and OSError names the journal.
         """
-        line, event = _line(event)
+        line, event = _line(_masked(event, self._secrets))
         descriptor = self._file.fileno()
         try:
             written = 0
@@ -340,6 +346,7 @@ class Journal:
             raise
         self._size += len(line)
         self.events.append(event)
+        return event
 
     def close(self) -> None:
         """Close the file; safe to repeat."""
@@ -367,6 +374,36 @@ def _line(event: AnyEvent) -> tuple[bytes, AnyEvent]:
         # A model's JSON or a file's name can hold half a surrogate pair, which UTF-8 cannot.
         event = _EVENT.validate_python(_without_surrogates(event.model_dump()))
         return event.model_dump_json().encode() + b"\n", event
+
+
+def _masked(event: AnyEvent, secrets: Secrets) -> AnyEvent:
+    """The event without the values of secrets in its texts."""
+    if not secrets:
+        return event
+    said = event.model_dump()
+    masked = {name: secrets.mask_all(value) for name, value in said.items()}
+    changed = {name: value for name, value in masked.items() if name != "type" and value != _listed(said[name])}
+    if not changed:
+        return event
+    try:
+        return _EVENT.validate_python({**said, **changed})
+    except ValidationError:
+        # A value that is also one of this program's own words ("interrupted") tells nothing where that stands.
+        for name, value in changed.items():
+            try:
+                said = _EVENT.validate_python({**said, name: value}).model_dump()
+            except ValidationError:
+                continue
+        return _EVENT.validate_python(said)
+
+
+def _listed(value: Any) -> Any:
+    """The value with lists in the place of tuples."""
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_listed(item) for item in value]
+    return value
 
 
 def _without_surrogates(value: Any) -> Any:

@@ -7,11 +7,18 @@ import os
 import sys
 
 from agent.outcomes import UsageProblem
+from sandboxes.secrets import Secrets
 
 
-def configure() -> None:
-    """Set structlog up for this process. Raises UsageProblem for a level that does not exist."""
+def configure(secrets: Secrets | None = None) -> None:
+    """Set structlog up for this process, the values of `secrets` masked in every line.
+
+    Raises UsageProblem for a level that does not exist.
+    """
     import structlog
+
+    mask = (secrets or Secrets()).mask
+    render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
 
     name = os.environ.get("BRIDLE_LOG", "warning").upper()
     level = logging.getLevelNamesMapping().get(name)
@@ -23,6 +30,6 @@ def configure() -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+            lambda logger, name, event: mask(render(logger, name, event)),
         ],
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -154,7 +155,8 @@ def backfill(work: Work) -> None:
 
 
 def _finish(work: Work, call: ToolCall, result: ToolResult, seconds: float | None) -> ToolResult:
-    work.record(
+    """Journal a result; it comes back as it was journalled."""
+    event = work.record(
         CallFinished(
             call=call.id,
             tool=call.name,
@@ -165,7 +167,9 @@ def _finish(work: Work, call: ToolCall, result: ToolResult, seconds: float | Non
             submitted=result.submitted,
         )
     )
-    return result
+    if not isinstance(event, CallFinished):
+        raise TypeError("the journal keeps the kind of an event")
+    return replace(result, text=event.text, facts=event.facts)
 
 
 async def _judge(work: Work, summary: str) -> End | None:

@@ -40,7 +40,8 @@ async def approve(session: Session) -> None:
 def reach(session: Session, run_id: str) -> tuple[Network, Egress]:
     """What a sandbox of this session can reach, and how its requests are served and recorded."""
     outside = session.outside or Outside()
-    return session.settings.reach, Egress(outside, partial(_record, session, run_id))
+    injections = tuple(each.injection() for each in session.settings.inject)
+    return session.settings.reach, Egress(outside, partial(_record, session, run_id), injections, session.secrets)
 
 
 def _record(session: Session, run_id: str, news: News) -> None:

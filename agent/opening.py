@@ -24,6 +24,7 @@ from agent.repository.base import Base
 from agent.repository.inside import history_bundle
 from agent.repository.intake import take_in
 from agent.rewinding import complete
+from agent.secrets import for_commands
 from agent.session import LateModel, Session
 from agent.settings import RepositorySettings, repository_settings
 from agent.standing import just_rewound, standing, starting_point
@@ -254,8 +255,8 @@ def _make_work(session: Session, sandbox: Sandbox) -> Work:
         model=model,
         profile=profile_for(name),
         prices=parse_prices(settings.price) if settings.price else None,
-        tools=default_tools(),
-        bench=Workbench(sandbox, _last_cwd(session), live=session.watch.output),
+        tools=default_tools(for_commands(session.secrets, settings.inject)),
+        bench=Workbench(sandbox, _last_cwd(session), live=session.watch.output, secrets=session.secrets),
         gate=session.gate,
         budgets=settings.budgets,
         verification=session.verification,
@@ -296,6 +297,8 @@ def _begin_conversation(
         allowed=", ".join(sorted(allowed(level, listed=reach.mode == "allowlist"))),
         network=reach.mode,
         hosts=", ".join(map(str, reach.hosts)),
+        secrets=for_commands(session.secrets, session.settings.inject),
+        inject=[(each.host, each.header) for each in session.settings.inject] if reach.mode == "allowlist" else [],
     )
     work.record(UserMessage(role="system", text=prompt))
     work.record(UserMessage(role="user", text=session.task, by="user"))

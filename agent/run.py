@@ -123,7 +123,7 @@ async def _bounded(session: Session, part: Coroutine[Any, Any, T], *, guarded: b
             raise
         return End(Outcome.INTERRUPTED, "interrupted")
     except Exception as error:  # noqa: BLE001 -- the session's outermost boundary: the work is kept, the error told
-        text = "".join(traceback.format_exception(error))
+        text = session.secrets.mask("".join(traceback.format_exception(error)))
         with contextlib.suppress(OSError):  # the disk may be what failed; the sentence below still says so
             (session.folder.path / "error.txt").write_text(text)
         return End(

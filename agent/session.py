@@ -27,6 +27,7 @@ from agent.work import Watcher
 from sandboxes.network.outside import Outside
 from sandboxes.pool import Pool
 from sandboxes.protocol import Backend, Sandbox, SandboxSpec
+from sandboxes.secrets import Secrets
 
 T = TypeVar("T")
 
@@ -138,6 +139,7 @@ class Session:
     approver: PatientApprover
     watch: Watcher
     make_model: Callable[[], Model]
+    secrets: Secrets = field(default_factory=Secrets)
     interrupt: Interrupt = field(default_factory=Interrupt)
     outside: Outside | None = None
     image: str = ""
@@ -154,8 +156,7 @@ class Session:
 
     def record(self, event: AnyEvent) -> None:
         """Journal an event that belongs to no conversation, and show it."""
-        self.journal.append(event)
-        self.watch.event(event)
+        self.watch.event(self.journal.append(event))
 
 
 def start_event(folder: SessionFolder, settings: Settings, task: str, repository: Repository) -> SessionStarted:

@@ -15,15 +15,16 @@ import os
 import stat
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.autonomy.levels import DEFAULT_LEVEL, Level, parse_level
 from agent.autonomy.visible import visible
 from agent.budgets import Budgets
 from agent.outcomes import UsageProblem
+from agent.secrets import InjectSetting, checked_sources
 from sandboxes.network.rules import Network, NetworkMode, parse_rule
 
 Strategy = Literal["loop", "repair"]
@@ -53,6 +54,10 @@ class Settings(BaseSettings):
     """`none`, `allowlist` (the hosts of `allow_hosts`) or `full`; by default `allowlist` where hosts are given."""
     allow_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Hosts that commands may reach: `example.org`, `example.org:8443`, `*.example.org`."""
+    secrets: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict)
+    """Names of secrets, and where the value of each is: `env:VARIABLE` or `file:PATH`."""
+    inject: Annotated[tuple[InjectSetting, ...], NoDecode] = ()
+    """Headers with secrets for hosts of the list: `HOST:HEADER=VALUE`, `{NAME}` where the secret belongs."""
     verify: str | None = None
     """The command that must pass."""
     verify_timeout: float = Field(default=600.0, gt=0)
@@ -83,6 +88,33 @@ class Settings(BaseSettings):
             for host in hosts:
                 parse_rule(str(host))
         return hosts
+
+    @field_validator("secrets", mode="before")
+    @classmethod
+    def _sources(cls, value: Any) -> Any:
+        return checked_sources(value)
+
+    @field_validator("inject", mode="before")
+    @classmethod
+    def _headers(cls, value: Any) -> Any:
+        return [line for line in value.splitlines() if line.strip()] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        rules = tuple(map(parse_rule, self.allow_hosts))
+        for each in self.inject:
+            missing = [name for name in each.secrets if name not in self.secrets]
+            if missing:
+                raise ValueError(
+                    f"inject names the secret {missing[0]}, which is not there: add --secret {missing[0]}"
+                )
+            to = each.injection()
+            if self.network == "full" or not any(rule.matches(to.host, to.port) for rule in rules):
+                raise ValueError(
+                    f"a secret is put into requests to listed hosts only, and {each.host} is not listed: add "
+                    f"--allow-host {each.host}" + (" and leave --network out" if self.network == "full" else "")
+                )
+        return self
 
     @property
     def reach(self) -> Network:
@@ -156,7 +188,7 @@ def load(given: dict[str, Any]) -> Settings:
             raise UsageProblem(f"the settings at {path} are a folder: BRIDLE_CONFIG has to name a TOML file")
         if os.environ.get("BRIDLE_CONFIG") and not path.exists():
             raise UsageProblem(f"BRIDLE_CONFIG names {path}, which does not exist")
-        return Settings(**{name: value for name, value in given.items() if value not in (None, [])})
+        return Settings(**{name: value for name, value in given.items() if value not in (None, [], {})})
     except ValidationError as error:
         raise UsageProblem(f"a setting is wrong: {_first(error)}") from error
     except (ValueError, RecursionError) as error:
@@ -186,7 +218,13 @@ def repository_settings(root: Path) -> RepositorySettings:
     """What the `bridle.toml` in the repository at `root` says; nothing when there is none. Raises UsageProblem."""
     data = _read_repository_file(root / "bridle.toml")
     try:
-        return RepositorySettings.model_validate(tomllib.loads(data.decode("utf-8")))
+        said = tomllib.loads(data.decode("utf-8"))
+        if taken := {"secrets", "inject"} & set(said):
+            raise UsageProblem(
+                f"bridle.toml of the repository has {' and '.join(sorted(taken))}: which secrets are given to "
+                "what is yours to say, with --secret or in your own config.toml"
+            )
+        return RepositorySettings.model_validate(said)
     except ValidationError as error:
         raise UsageProblem(f"bridle.toml of the repository is wrong: {_first(error)}") from error
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, an endless number, a deep nest
@@ -218,7 +256,8 @@ def _read_repository_file(path: Path) -> bytes:
 def _first(error: ValidationError) -> str:
     problem = error.errors()[0]
     name = ".".join(str(part) for part in problem["loc"])
-    return _brief(f"{name[:80]}: {problem['msg']}" if name else str(problem["msg"]))
+    words = problem["msg"].removeprefix("Value error, ")
+    return _brief(f"{name[:80]}: {words}" if name else words)
 
 
 def _brief(text: str) -> str:

@@ -32,6 +32,7 @@ from agent.journal import (
     read_events,
 )
 from agent.outcomes import UsageProblem
+from sandboxes.secrets import Secrets
 
 LOCK_TRIES = 10
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
@@ -227,10 +228,20 @@ def _is_locked(folder: SessionFolder) -> bool:
     return False
 
 
-def open_journal(folder: SessionFolder) -> Journal:
-    """The session's journal, for appending. Raises UsageProblem when it is damaged."""
+def open_journal(folder: SessionFolder, secrets: Secrets | None = None) -> Journal:
+    """The session's journal, for appending, with `secrets` masked. Raises UsageProblem when it is damaged."""
     try:
-        return Journal(folder.journal)
+        return Journal(folder.journal, secrets)
+    except JournalDamaged as error:
+        raise UsageProblem(f"the journal cannot be read: {error}") from error
+
+
+def events_of(folder: SessionFolder) -> list[AnyEvent]:
+    """What a session's journal holds, none when there is no journal. Raises UsageProblem when it is damaged."""
+    try:
+        return read_events(folder.journal)
+    except FileNotFoundError:
+        return []
     except JournalDamaged as error:
         raise UsageProblem(f"the journal cannot be read: {error}") from error
 

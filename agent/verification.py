@@ -40,7 +40,7 @@ class Verification:
         gate: Gate,
         shell: Tool,
         bench: Workbench,
-        record: Callable[[AnyEvent], None],
+        record: Callable[[AnyEvent], object],
         *,
         fresh: Sandbox | None = None,
     ) -> CheckRun:
@@ -54,7 +54,7 @@ class Verification:
         record(event)
         return event
 
-    async def _ask(self, gate: Gate, shell: Tool, bench: Workbench, record: Callable[[AnyEvent], None]) -> None:
+    async def _ask(self, gate: Gate, shell: Tool, bench: Workbench, record: Callable[[AnyEvent], object]) -> None:
         arguments = {"command": self.command}
         args = shell.arguments.model_validate(arguments)
         if self.given:

@@ -22,6 +22,7 @@ from agent.models.protocol import Model, Reply, Request, ToolCall, ToolSpec
 from agent.outcomes import Outcome
 from agent.standing import standing
 from agent.verification import Verification
+from sandboxes.secrets import Secrets
 from tools.protocol import Tool, Workbench
 from tools.registry import describe
 
@@ -89,13 +90,14 @@ class Work:
         """The verify command, if there is one."""
         return self.verification.command if self.verification else None
 
-    def record(self, event: AnyEvent) -> None:
-        """Journal an event, then let it take effect on the conversation and the screen."""
-        self.journal.append(event)
+    def record(self, event: AnyEvent) -> AnyEvent:
+        """Journal an event, then let it take effect, as it was journalled, on the conversation and the screen."""
+        event = self.journal.append(event)
         self.conversation.add(event)
         if isinstance(event, ModelReplied):
             self.used = self.used.plus(event)
         self.watch.event(event)
+        return event
 
     def over_budget(self) -> str | None:
         """Which budget is used up, in words."""
@@ -112,7 +114,12 @@ class Work:
         return await self.ask(request, purpose=TURN, known=self.conversation.known)
 
     async def ask(self, request: Request, *, purpose: str, known: int = 0) -> Reply:
-        """Ask the model; journalled before and after. Raises ModelError."""
+        """Ask the model; journalled before and after. Raises ModelError.
+
+        What is no part of the journalled conversation may quote files: secrets are masked in it here.
+        """
+        if purpose != TURN:
+            request = _masked(request, self.bench.secrets)
         self.record(request_event(request, known, self.model.name, purpose))
         start = time.monotonic()
         reply = await self.model.complete(request, self.watch.text)
@@ -137,6 +144,13 @@ class Work:
         if self.verification is None:
             return None
         return await self.verification.run(self.gate, self.tools["shell"], self.bench, self.record)
+
+
+def _masked(request: Request, secrets: Secrets) -> Request:
+    if not secrets:
+        return request
+    messages = (each.model_copy(update={"content": secrets.mask(each.content)}) for each in request.messages)
+    return request.model_copy(update={"messages": tuple(messages)})
 
 
 def _unique(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agent.session import Report, Session
     from agent.settings import Settings
     from agent.store import SessionFolder
+    from sandboxes.secrets import Secrets
 
 MAX_ISSUE_BYTES = 1 << 20
 KEEPING = b"interrupted, keeping the work (once more to end at once)"
@@ -38,6 +39,22 @@ Network = Annotated[
 AllowHosts = Annotated[
     list[str] | None,
     typer.Option("--allow-host", help="A host that commands may reach, such as example.org or *.example.org."),
+]
+SecretNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret",
+        help="A secret that commands can be given: NAME (of an environment variable), NAME=env:VARIABLE, "
+        "NAME=file:PATH.",
+    ),
+]
+Inject = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--inject",
+        help="A header with a secret for requests to a listed host: HOST:HEADER=VALUE, where {NAME} is the secret's "
+        "place in VALUE.",
+    ),
 ]
 Strategy = Annotated[str | None, typer.Option(help="`loop` or `repair`; by default what suits the model.")]
 Price = Annotated[str | None, typer.Option(help="US dollars a million tokens: IN/OUT or IN/CACHED/OUT.")]
@@ -72,6 +89,8 @@ def fix(
     image: Image = None,
     network: Network = None,
     allow_hosts: AllowHosts = None,
+    secrets: SecretNames = None,
+    inject: Inject = None,
     strategy: Strategy = None,
     price: Price = None,
     history: History = None,
@@ -85,21 +104,23 @@ def fix(
     given = {name: value for name, value in locals().items() if name not in {"issue", "repo", "json"}}
     from agent.models.select import make_model
     from agent.repository.source import open_repository
+    from agent.secrets import read_secrets, sources_from
     from agent.session import start_event
     from agent.settings import load, tighten
     from agent.store import Store, open_journal
 
     task = _read_issue(issue)
     repository = open_repository(repo)
-    settings = _complete(tighten(load(given), repository.root))
+    settings = _complete(tighten(load({**given, "secrets": sources_from(secrets or [])}), repository.root))
+    values = read_secrets(settings.secrets)
     make_model(
         settings.model or "", base_url=settings.base_url
     )  # a wrong name or key shows before a session begins
     folder = Store().create()
     folder.lock()
-    journal = open_journal(folder)
+    journal = open_journal(folder, values)
     journal.append(start_event(folder, settings, task, repository), durable=True)
-    _go(folder, journal, settings, repository, task, as_json=json)
+    _go(folder, journal, settings, repository, task, values, as_json=json)
 
 
 def resume(
@@ -112,6 +133,8 @@ def resume(
     image: Image = None,
     network: Network = None,
     allow_hosts: AllowHosts = None,
+    secrets: SecretNames = None,
+    inject: Inject = None,
     strategy: Strategy = None,
     price: Price = None,
     max_steps: MaxSteps = None,
@@ -126,21 +149,26 @@ def resume(
     from agent.journal import SessionStarted
     from agent.outcomes import UsageProblem
     from agent.repository.source import open_repository
+    from agent.secrets import read_secrets, sources_from
     from agent.session import options_of
     from agent.settings import load
-    from agent.store import Store, open_journal, why_not_resumable
+    from agent.store import Store, events_of, open_journal, why_not_resumable
 
     folder = Store().find(session)
     folder.lock()
-    journal = open_journal(folder)
-    if (reason := why_not_resumable(journal.events)) is not None:
+    events = events_of(folder)
+    if (reason := why_not_resumable(events)) is not None:
         raise UsageProblem(f"session {folder.id} cannot be resumed: {reason}")
-    begun = journal.events[0]
+    begun = events[0]
     if not isinstance(begun, SessionStarted):
         raise UsageProblem(f"session {folder.id} cannot be resumed: its journal does not begin with its start")
     repository = open_repository(Path(begun.repository))
-    settings = _complete(load({**options_of(journal.events), **given}))
-    _go(folder, journal, settings, repository, begun.task, as_json=json)
+    options = options_of(events)
+    sources = {**options.get("secrets", {}), **sources_from(secrets or [])}
+    settings = _complete(load({**options, **given, "secrets": sources}))
+    values = read_secrets(settings.secrets)
+    journal = open_journal(folder, values)
+    _go(folder, journal, settings, repository, begun.task, values, as_json=json)
 
 
 def _read_issue(issue: str) -> str:
@@ -185,6 +213,7 @@ def _go(
     settings: Settings,
     repository: Repository,
     task: str,
+    secrets: Secrets,
     *,
     as_json: bool,
 ) -> None:
@@ -193,6 +222,7 @@ def _go(
 
     from agent import log
     from agent.autonomy.approvers import AbsentApprover, default_approver
+    from agent.masking import MaskedApprover, MaskedWatcher
     from agent.models.select import make_model
     from agent.repository.environment import virtual_environment
     from agent.session import PatientApprover, Session
@@ -200,20 +230,22 @@ def _go(
     from cli.terminal import QuietWatcher, TerminalWatcher, console, show_report
     from sandboxes.docker.backend import DockerBackend
 
-    log.configure()
-    watch = QuietWatcher() if as_json else TerminalWatcher(console())
+    log.configure(secrets)
+    watch = MaskedWatcher(QuietWatcher() if as_json else TerminalWatcher(console(), secrets.mask), secrets)
+    approver = AbsentApprover() if as_json else default_approver()
     environment = virtual_environment(repository)
     session = Session(
         folder=folder,
         journal=journal,
         settings=settings,
-        task=task,
+        task=secrets.mask(task),
         repository=repository,
         store=Store(),
         backend=DockerBackend(host_paths=[environment] if environment else []),
-        approver=PatientApprover(AbsentApprover() if as_json else default_approver()),
+        approver=PatientApprover(MaskedApprover(approver, secrets)),
         watch=watch,
         make_model=lambda: make_model(settings.model or "", base_url=settings.base_url, on_retry=watch.note),
+        secrets=secrets,
     )
     report = asyncio.run(_under_signals(session))
     journal.close()

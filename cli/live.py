@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 from collections import deque
+from collections.abc import Callable
 
 from agent.autonomy.visible import visible
 from tools.text import plural, terminal_text
@@ -24,9 +25,13 @@ INDENT = "  "
 
 
 class LiveOutput:
-    """The output of one command: takes pieces of bytes, gives text to print."""
+    """The output of one command: takes pieces of bytes, gives text to print.
 
-    def __init__(self) -> None:
+    What would show only once escape sequences are taken out of a line, `mask` takes out of that.
+    """
+
+    def __init__(self, mask: Callable[[str], str] = str) -> None:
+        self._mask = mask
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._line = ""
         self._printed = 0
@@ -85,7 +90,7 @@ class LiveOutput:
         """The rest of a line that is complete; nothing when it is one too many."""
         line, printed = self._line, self._printed
         self._line, self._printed = "", 0
-        shown = _harmless(line)
+        shown = self._mask(_harmless(line))
         if self.shown >= SHOWN_LINES:
             self.hidden += 1
             self._last.append(shown[:COLUMNS])

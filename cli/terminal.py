@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -89,10 +90,12 @@ def _block(out: Console, text: str, *, end: str = "\n", style: str = "") -> None
 class TerminalWatcher:
     """Shows a session as it happens. Never raises for what it is shown, or for a screen that is gone."""
 
-    def __init__(self, out: Console) -> None:
+    def __init__(self, out: Console, mask: Callable[[str], str] = str) -> None:
+        """`mask` takes the values of secrets out of a line that is shown."""
         self.out = out
+        self._mask = mask
         self._midline = False
-        self._live = LiveOutput()
+        self._live = LiveOutput(mask)
         self._counted = 0.0
 
     def text(self, piece: str) -> None:
@@ -117,7 +120,7 @@ class TerminalWatcher:
 
     def _end_output(self) -> bool:
         """Show the rest of what a command printed; was there anything?"""
-        live, self._live = self._live, LiveOutput()
+        live, self._live = self._live, LiveOutput(self._mask)
         if text := live.end():
             _block(self.out, text, end="", style="dim")
             self._midline = False

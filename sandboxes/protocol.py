@@ -296,13 +296,15 @@ class Sandbox(Protocol):
         timeout: float = 120.0,  # noqa: ASYNC109 -- enforced inside the sandbox, where the processes are
         max_output: int = 65536,
         on_output: Callable[[bytes], None] | None = None,
+        alone: bool = False,
     ) -> ExecResult:
         """Run `argv` (no shell) and wait for it. Standard input is `stdin`, then end of file.
 
         At most `max_output` bytes of output come back (half head, half tail). Processes it leaves in the
-        background live on. Cancelling the awaiting task kills the whole tree inside before CancelledError
-        comes out. A command that cannot be started exits 127 (not found) or 126, with the reason as output;
-        a `cwd` that is no directory raises FileError.
+        background live on, unless it is `alone`: then they are killed before this returns. Cancelling the
+        awaiting task kills the whole tree inside before CancelledError comes out. A command that cannot be
+        started exits 127 (not found) or 126, with the reason as output; a `cwd` that is no directory raises
+        FileError.
         """
 
     async def start(

@@ -31,6 +31,12 @@ LINE = 76
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
+_CUT = re.compile(r"(…|\.\.\.)")
+"""What stands where a text was cut: this program's own sign, and that of most others."""
+_AT_CUT = " \t\n[]<'\""
+"""Characters that may stand between a text and such a sign."""
+
+
 def places(template: str) -> tuple[str, ...]:
     """The names that a template has places for."""
     return tuple(_PLACE.findall(template))
@@ -51,7 +57,12 @@ class Secrets:
         forms = sorted(found, key=len, reverse=True)
         self._literal = [(form.encode(), found[form]) for form in forms]
         self._names = {_joined(form): name for form, name in found.items()}
-        self._pattern = re.compile("|".join(map(_pattern, forms))) if forms else None
+        pattern = "|".join(map(_pattern, forms))
+        self._pattern = re.compile(pattern) if forms else None
+        self._bytes = re.compile(pattern.encode()) if forms else None
+        self.longest = max((len(form) for form, _ in self._literal), default=0)
+        self._heads = {form[: PARTLY + 1] for form, _ in self._literal}
+        self._tails = {form[-PARTLY - 1 :] for form, _ in self._literal}
 
     def __repr__(self) -> str:
         return f"Secrets({', '.join(self._values)})"
@@ -77,10 +88,15 @@ class Secrets:
         return _PLACE.sub(lambda match: self._values[match[1]], template)
 
     def mask(self, text: str) -> str:
-        """The text with every value, in whatever known form, replaced by its name."""
+        """The text with every value, in whatever known form, replaced by its name.
+
+        Where the text says that it was cut (`…`), what is left of a value there goes, too.
+        """
         if self._pattern is None:
             return text
-        return self._pattern.sub(lambda match: mark(self._names[_joined(match[0])]), text)
+        masked = self._pattern.sub(lambda match: mark(self._names[_joined(match[0])]), text)
+        parts = _CUT.split(masked)
+        return masked if len(parts) == 1 else "".join(self._without_halves(parts))
 
     def mask_all(self, value: Any) -> Any:
         """Every text in a structure of dicts, lists and tuples, masked; the same object where there is none."""
@@ -98,11 +114,10 @@ class Secrets:
         return value
 
     def mask_bytes(self, data: bytes) -> bytes:
-        """As `mask`, for bytes, but for base64 that is broken into lines elsewhere than at its beginning."""
-        for form, name in self._literal:
-            if form in data:
-                data = data.replace(form, mark(name).encode())
-        return data
+        """As `mask`, for bytes, and without a look at cuts."""
+        if self._bytes is None:
+            return data
+        return self._bytes.sub(lambda match: mark(self._names[_joined(match[0].decode())]).encode(), data)
 
     def cut(self, before: bytes, after: bytes) -> tuple[bytes, bytes]:
         """Two ends of a text whose middle was cut out, without the part of a value that the cut went through."""
@@ -111,14 +126,46 @@ class Secrets:
 
     def found_in(self, data: bytes) -> tuple[str, ...]:
         """The names of the secrets whose value stands in some form in `data`."""
-        return tuple(dict.fromkeys(name for form, name in self._literal if form in data))
+        if self._bytes is None:
+            return ()
+        return tuple(
+            dict.fromkeys(self._names[_joined(match[0].decode())] for match in self._bytes.finditer(data))
+        )
 
     def stream(self) -> MaskedStream:
         """A mask for bytes that come in pieces."""
         return MaskedStream(self)
 
+    def _without_halves(self, parts: list[str]) -> Iterator[str]:
+        """Parts of a text, and between them signs of a cut, without what the cuts left of a value."""
+        for number, part in enumerate(parts):
+            if number % 2:
+                yield part
+                continue
+            text = part
+            if number + 1 < len(parts):
+                rest = text.rstrip(_AT_CUT)
+                end = rest[-self.longest :].encode("utf-8", "surrogatepass")
+                if any(head in end for head in self._heads) and (begun := self._begun(end)) > PARTLY:
+                    text = rest[: len(rest) - _characters(end[-begun:])] + text[len(rest) :]
+            if number:
+                rest = text.lstrip(_AT_CUT)
+                start = rest[: self.longest].encode("utf-8", "surrogatepass")
+                if any(tail in start for tail in self._tails) and (ended := self._ended(start)) > PARTLY:
+                    text = text[: len(text) - len(rest)] + rest[_characters(start[:ended]) :]
+            yield text
+
+    def begun(self, data: bytes) -> int:
+        """How many bytes at the end of `data` could be the beginning of a value, line breaks in it included."""
+        joined = data[-2 * self.longest :].translate(None, b"\r\n") if self.longest else b""
+        left = self._begun(joined)
+        at = len(data)
+        while left:
+            at -= 1
+            left -= data[at] not in b"\r\n"
+        return len(data) - at
+
     def _begun(self, data: bytes) -> int:
-        """How many bytes at the end of `data` could be the beginning of a value."""
         longest = 0
         for form, _ in self._literal:
             at = data.find(form[:1], max(0, len(data) - len(form) + 1))
@@ -146,15 +193,25 @@ class MaskedStream:
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
         self._kept = b""
+        self._at_cut = False
 
     def feed(self, data: bytes) -> bytes:
         """What can be passed on now."""
         if not self._secrets:
             return data
-        data = self._secrets.mask_bytes(self._kept + data)
-        begun = self._secrets._begun(data)
+        data = self._without_halves(self._secrets.mask_bytes(self._kept + data))
+        begun = self._secrets.begun(data)
         self._kept = data[len(data) - begun :]
         return data[: len(data) - begun]
+
+    def _without_halves(self, data: bytes) -> bytes:
+        """Where the text says that a part is missing, it is also missing what was left of a value."""
+        cut, self._at_cut = self._at_cut, data.rstrip(b" ]\n").endswith((b"...", "…".encode()))
+        if not cut and not self._at_cut and b"..." not in data:
+            return data
+        before = ["", "…"] if cut else []
+        parts = [*before, *_CUT.split(data.decode("utf-8", "surrogateescape"))]
+        return "".join([*self._secrets._without_halves(parts)][len(before) :]).encode("utf-8", "surrogateescape")
 
     def end(self) -> bytes:
         """What was kept back to the end."""
@@ -186,7 +243,8 @@ def _forms(value: str) -> Iterator[str]:
     forms += [form.replace("/", "\\/") for form in escaped]
     forms += [quote(data, safe=""), quote(data), quote_plus(data), html.escape(value)]
     forms += [re.sub("%[0-9A-F]{2}", lambda m: m[0].lower(), quote(data, safe=""))]
-    forms += [shlex.quote(value).strip("'"), data.hex(), data.hex().upper(), *_base64(data)]
+    hexes = [data.hex(), data.hex(" "), data.hex(":")]
+    forms += [shlex.quote(value).strip("'"), *hexes, *(form.upper() for form in hexes), *_base64(data)]
     lines = [line.strip() for line in value.splitlines()]
     forms += [line for line in lines if not line.startswith("-----")]
     return (form for form in dict.fromkeys(forms) if len(form) >= MIN_LENGTH)
@@ -213,6 +271,11 @@ def _pattern(form: str) -> str:
     if len(form) <= MAX_BREAKABLE and _IN_BASE64.fullmatch(form):
         return r"(?:\r?\n)?".join(map(re.escape, form))
     return re.escape(form)
+
+
+def _characters(data: bytes) -> int:
+    """How many characters begin in these bytes of a text."""
+    return sum(byte & 0xC0 != 0x80 for byte in data)
 
 
 def _joined(text: str) -> str:

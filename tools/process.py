@@ -159,12 +159,16 @@ async def _stop(bench: Workbench, process: int) -> ToolResult:
 
 def _told(bench: Workbench, part: ProcessOutput, after: int) -> ToolResult:
     """A part of a process's output as a result, and how the process is."""
-    info, data = part.info, part.data
+    info, data, begun = part.info, part.data, 0
     if part.next < info.total:
         data = data[: data.rfind(b"\n") + 1] or data  # the next look begins with a whole line
     if part.next < info.total or info.status == "running":
         data = data[: _whole_characters(data)]
-    seen = part.start + len(data)
+        begun = bench.secrets.begun(data)  # what may be the beginning of a secret waits, too
+    seen = part.start + len(data) - (begun if begun < len(data) or part.next == info.total else 0)
+    data = data[: len(data) - begun]
+    if part.start != bench.seen.get(info.number, 0):
+        data = bench.secrets.cut(b"", data)[1]
     bench.seen[info.number] = seen
     text = terminal_text(data.decode("utf-8", "replace")).rstrip("\n")
     log = f"; all of it: {info.log} (read or search it)" if info.log else ""

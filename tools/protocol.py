@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol, Self
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from sandboxes.protocol import WORKSPACE, Sandbox
+from sandboxes.secrets import Secrets
 
 
 class Effect(StrEnum):
@@ -27,6 +28,7 @@ class Effect(StrEnum):
     NETWORK = "network"
     OUTSIDE = "outside"
     DELIVER = "deliver"
+    SECRET = "secret"  # noqa: S105 -- a name
 
 
 Effects = frozenset[Effect]
@@ -71,13 +73,15 @@ class Workbench:
     """What tools work on: the sandbox and the little state that lasts from call to call.
 
     `live` is given the output of a command as it comes, for a person to follow; it is not the result. `seen` is up
-    to which byte the model has seen the output of each background process.
+    to which byte the model has seen the output of each background process. `secrets` are the session's: their
+    values are masked in every result, and some of them can be given to a command.
     """
 
     sandbox: Sandbox
     cwd: str = WORKSPACE
     live: Callable[[bytes], None] | None = None
     seen: dict[int, int] = field(default_factory=dict)
+    secrets: Secrets = field(default_factory=Secrets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from sandboxes.protocol import EntryKind, FileError, Sandbox
+from sandboxes.secrets import Secrets
 from tools.paths import FilePath, explain, resolve, shown
 from tools.protocol import Arguments, Effect, Effects, Preview, ToolResult, Workbench
 from tools.text import LIMIT, numbered, one_line, plural, visible
@@ -56,12 +57,12 @@ class Read:
             return ToolResult(explain(error), ok=False, facts={"path": path, "error": error.problem})
         facts = {"path": path, "bytes": len(data)}
         if b"\0" in data:
-            return ToolResult(_binary(shown(path), data), facts=facts | {"binary": True})
-        text, lines = _page(shown(path), data, args.start_line, args.line_count)
+            return ToolResult(_binary(shown(path), data, bench.secrets), facts=facts | {"binary": True})
+        text, lines = _page(shown(path), data, args.start_line, args.line_count, bench.secrets)
         return ToolResult(text, facts=facts | {"lines": lines})
 
 
-def _page(name: str, data: bytes, start: int, count: int) -> tuple[str, int]:
+def _page(name: str, data: bytes, start: int, count: int, secrets: Secrets) -> tuple[str, int]:
     """The asked part of a text file as shown, and how many lines the file has."""
     if not data:
         return f"{name} is empty (0 bytes).", 0
@@ -86,7 +87,8 @@ def _page(name: str, data: bytes, start: int, count: int) -> tuple[str, int]:
         notes.append("line endings are CRLF")
     if "\ufffd" in text and not _is_utf8(data):
         notes.append("not valid UTF-8: bytes that are no text are shown as \ufffd")
-    page = numbered(wanted[:taken], start)
+    # Before the lines get their numbers, which would stand in the middle of a value that is broken into lines.
+    page = numbered(secrets.mask("\n".join(wanted[:taken])).split("\n"), start)
     return page + (f"\n[{'; '.join(notes)}]" if notes else ""), len(lines)
 
 
@@ -98,12 +100,13 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _binary(name: str, data: bytes) -> str:
+def _binary(name: str, data: bytes, secrets: Secrets) -> str:
+    first = secrets.mask_bytes(data[: secrets.longest + 16])[:16]
     kind, how = "a binary file", "for example od -c, file or strings"
     if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         kind, how = "UTF-16 text", "iconv -f UTF-16 -t UTF-8"
     size = plural(len(data), "byte")
-    return f"{name} is {kind} of {size}, starting {data[:16].hex(' ')}. Look into it with shell: {how}."
+    return f"{name} is {kind} of {size}, starting {first.hex(' ')}. Look into it with shell: {how}."
 
 
 _MARKS: dict[EntryKind, str] = {"file": "", "folder": "/", "link": "@", "other": ""}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from tools.process import Process
 from tools.protocol import Tool
 from tools.read import Read
 from tools.search import Search
-from tools.shell import Shell
+from tools.shell import shell_with
 from tools.submit import Submit
 from tools.write import Write
 
@@ -25,9 +26,9 @@ class ToolDescription:
     parameters: dict[str, Any]
 
 
-def default_tools() -> dict[str, Tool]:
-    """All tools by name, in the order in which they are shown."""
-    tools: list[Tool] = [Shell(), Process(), Read(), Search(), Edit(), Write(), Git(), Submit()]
+def default_tools(secrets: Sequence[str] = ()) -> dict[str, Tool]:
+    """All tools by name, in the order in which they are shown. `secrets` are those that commands can be given."""
+    tools: list[Tool] = [shell_with(secrets), Process(), Read(), Search(), Edit(), Write(), Git(), Submit()]
     return {tool.name: tool for tool in tools}
 
 

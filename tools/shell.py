@@ -4,23 +4,26 @@ Threat model: the command is the model's. Its output and the directory it says i
 output is bounded and stripped of escapes; the directory comes back through a file, must be a plain absolute path
 and is otherwise ignored (at worst the next command starts elsewhere, which `cd` could have done as well). The
 exit code comes from the sandbox, never from what was printed. Bash is started without start-up files, which the
-agent could have written.
+agent could have written. A command with secrets has them in its environment, where every process of its time could
+look; so it is waited for, and ends with all that it started. What it writes to files it can also write a value to.
 """
 
 from __future__ import annotations
 
 import posixpath
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from sandboxes.protocol import WORKSPACE, ExecResult, FileError, PtySize, Sandbox, SandboxError, SandboxLost
 from tools.output import printed
 from tools.paths import explain
 from tools.process import FIRST_SECONDS, new_output
-from tools.protocol import Arguments, Effects, Preview, ToolResult, Workbench
+from tools.protocol import Arguments, Effect, Effects, Preview, ToolResult, Workbench
 from tools.shell_effects import shell_effects
 from tools.text import one_line, signal_name, visible
 
@@ -62,6 +65,8 @@ class ShellArguments(Arguments):
         "else does not end by itself. It has no timeout, and its input stays open.",
     )
     pty: bool = Field(False, description="With background: give it a terminal, if it works only in one.")
+    secrets: SkipJsonSchema[list[str]] = Field(default=[], max_length=50)
+    """The secrets that this one command gets as environment variables. Described only where there are some."""
 
     @field_validator("command")
     @classmethod
@@ -72,11 +77,33 @@ class ShellArguments(Arguments):
             raise ValueError(f"longer than {MAX_COMMAND_BYTES} bytes: put it into a script with the write tool")
         return command
 
+    @field_validator("secrets")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        return _known(names, ())
+
+    @model_validator(mode="after")
+    def _secrets_in_front(self) -> Self:
+        if self.secrets and self.background:
+            raise ValueError(
+                "`secrets` does not go with `background`, where every later command could read them: run what "
+                "needs them in the foreground"
+            )
+        return self
+
     @model_validator(mode="after")
     def _terminal_in_background(self) -> Self:
         if self.pty and not self.background:
             raise ValueError("`pty` goes with `background`, as a program at a terminal waits for input")
         return self
+
+
+def _known(names: list[str], known: Sequence[str]) -> list[str]:
+    for name in names:
+        if name not in known:
+            there_are = f"there are: {', '.join(known)}" if known else "this session has none for commands"
+            raise ValueError(f"there is no secret {one_line(name, 80)!r}; {there_are}")
+    return list(dict.fromkeys(names))
 
 
 class Shell:
@@ -92,13 +119,16 @@ class Shell:
     arguments: ClassVar[type[Arguments]] = ShellArguments
 
     def effects(self, args: ShellArguments, bench: Workbench) -> Effects:
-        """What the command could do, from its text."""
-        return shell_effects(args.command, bench.cwd)
+        """What the command could do, from its text, and that it is handed secrets."""
+        effects = shell_effects(args.command, bench.cwd) - {Effect.SECRET}
+        return effects | {Effect.SECRET, Effect.RUN} if args.secrets else effects
 
     async def preview(self, args: ShellArguments, bench: Workbench) -> Preview:
-        """The whole command, and where it would run."""
+        """The whole command, where it would run, and which secrets it would get."""
+        handed = f", with the secrets {', '.join(args.secrets)}" if args.secrets else ""
         return Preview(
-            f"$ {one_line(args.command)}", detail=f"{visible(args.command)}\n(in {one_line(bench.cwd)})"
+            f"$ {one_line(args.command)}{handed and f'   [{handed[2:]}]'}",
+            detail=f"{visible(args.command)}\n(in {one_line(bench.cwd)}{handed})",
         )
 
     async def run(self, args: ShellArguments, bench: Workbench) -> ToolResult:
@@ -113,13 +143,38 @@ class Shell:
             return ToolResult(text, ok=False, facts={"cwd": WORKSPACE, "error": error.problem})
 
 
+def shell_with(names: Sequence[str]) -> Shell:
+    """The tool in a session whose commands can be given these secrets."""
+    if not names:
+        return Shell()
+    known: Any = Field(
+        default=[],
+        max_length=50,
+        description="Secrets that this one command gets as environment variables of the same names; that "
+        "is asked about each time. Their values are masked in all you see. What it leaves running is ended with it.",
+        json_schema_extra={"items": {"type": "string", "enum": list(names)}},
+    )
+    validators: dict[str, Any] = {"_known": field_validator("secrets")(lambda given: _known(given, names))}
+    arguments = create_model(
+        "ShellArguments", __base__=ShellArguments, __validators__=validators, secrets=(list[str], known)
+    )
+    tool: type[Shell] = type("Shell", (Shell,), {"arguments": arguments})
+    return tool()
+
+
 async def _in_front(args: ShellArguments, bench: Workbench) -> ToolResult:
     token = secrets.token_hex(8)
     script = _SCRIPT.format(state=_STATE, file=_CWD_FILE, token=token)
     argv = [*_shell(bench), "-c", script, posixpath.basename(bench.sandbox.shell), args.command]
     before = bench.cwd
     result = await bench.sandbox.exec(
-        argv, cwd=before, timeout=args.timeout, max_output=WHOLE, on_output=bench.live
+        argv,
+        cwd=before,
+        env=bench.secrets.values(*args.secrets),
+        timeout=args.timeout,
+        max_output=WHOLE,
+        on_output=bench.live,
+        alone=bool(args.secrets),
     )
     if result.ending == "exited":
         bench.cwd = await _where_it_ended(bench.sandbox, token) or before

@@ -122,7 +122,7 @@ class Ruling:
 class _Case:
     """A call in the form the gate judges it in; `edited` raises ValueError with a sentence.
 
-    `unsaved` says why what the call may destroy could not be saved first; then only a person allows it.
+    `insist` is the reason why, whatever the level, only a person allows it, in a clause.
     """
 
     call: ToolCall
@@ -133,7 +133,7 @@ class _Case:
     cwd: str
     preview: Callable[[], Awaitable[Preview]]
     edited: Callable[[dict[str, Any]], _Case]
-    unsaved: str = ""
+    insist: str = ""
 
 
 @dataclass(slots=True)
@@ -154,7 +154,7 @@ class Gate:
     """Rules on calls. `asked` and `denied` count; `needed_approval`: something was denied for want of a person."""
 
     def __init__(
-        self, level: Level, approver: Approver, on_event: Callable[[AnyEvent], None], *, listed: bool = False
+        self, level: Level, approver: Approver, on_event: Callable[[AnyEvent], object], *, listed: bool = False
     ) -> None:
         """`on_event` journals; it is called before a ruling is returned or a new level takes effect.
 
@@ -192,11 +192,15 @@ class Gate:
 
         Raises SandboxLost when the sandbox goes while the preview is made, and whatever the approver raises.
         """
-        return await self._settle(_tool_case(call, tool, args, bench, unsaved))
+        insist = f"it could destroy what no checkpoint holds ({unsaved}), so it cannot be taken back"
+        return await self._settle(_tool_case(call, tool, args, bench, insist if unsaved else ""))
 
-    async def review_delivery(self, summary: Preview) -> Ruling:
-        """Rule on changing the user's repository by what `summary` shows. Never remembered by "always"."""
-        return await self._settle(_session_case("delivery", "deliver", Effect.DELIVER, summary))
+    async def review_delivery(self, summary: Preview, *, insist: str = "") -> Ruling:
+        """Rule on changing the user's repository by what `summary` shows. Never remembered by "always".
+
+        With `insist`, a reason in a clause, a person has to say yes whatever the level.
+        """
+        return await self._settle(_session_case("delivery", "deliver", Effect.DELIVER, summary, insist))
 
     async def review_network(self, summary: Preview) -> Ruling:
         """Rule on a sandbox for this session that reaches every host. Never remembered by "always"."""
@@ -225,11 +229,11 @@ class Gate:
         if verdict == "deny":
             reason = f"{why}. It allows: {names(allowed(self._level))}. End with a plan instead of changes"
             return self._rule(case, asked, "deny", why, "table", reason)
-        if verdict == "allow" and not case.unsaved:
+        if verdict == "allow" and not case.insist:
             return self._rule(case, asked, "allow", f"{level_words(self._level)} allows it", "table")
         if asked.approved is not None and case.effects <= asked.approved:
             return self._rule(case, asked, "allow", why, who)
-        if case.shape is not None and not case.unsaved and self._remembered.matches(case.shape, case.effects):
+        if case.shape is not None and not case.insist and self._remembered.matches(case.shape, case.effects):
             return self._rule(case, asked, "allow", f"always allowed: {case.shape.words}", "always")
         return None
 
@@ -238,7 +242,7 @@ class Gate:
         preview = await _preview(case)
         level = self._level
         verdict, because = decide(level, case.effects, listed=self._listed)
-        if verdict != "ask" and not case.unsaved:  # the slider moved while the preview was made
+        if verdict != "ask" and not case.insist:  # the slider moved while the preview was made
             return case
         question = Question(
             call=case.call,
@@ -250,7 +254,7 @@ class Gate:
             level=level,
             preview=preview,
             cwd=case.cwd,
-            always=case.shape.words if case.shape and not case.unsaved else "",
+            always=case.shape.words if case.shape and not case.insist else "",
             note=asked.note,
             listed=self._listed,
         )
@@ -269,7 +273,7 @@ class Gate:
                 asked.approved = case.effects
             case Always():
                 asked.approved = case.effects
-                if case.shape is not None and not case.unsaved:
+                if case.shape is not None and not case.insist:
                     self._remembered.add(case.shape, case.effects)
             case No():
                 asked.refusal = answer
@@ -310,7 +314,7 @@ class Gate:
         return Ruling(verdict, case.arguments, reason, quit=asked.quit or self._quit, said=said)
 
 
-def _session_case(name: str, tool: str, effect: Effect, summary: Preview) -> _Case:
+def _session_case(name: str, tool: str, effect: Effect, summary: Preview, insist: str = "") -> _Case:
     """A question about the session itself, which is no call of the model's."""
 
     async def preview() -> Preview:
@@ -320,22 +324,21 @@ def _session_case(name: str, tool: str, effect: Effect, summary: Preview) -> _Ca
         raise ValueError("this cannot be edited: say yes or no to it as it is")
 
     call = ToolCall(id=name, name=tool, arguments="{}")
-    return _Case(call, tool, {}, frozenset({effect}), None, "", preview, edited)
+    return _Case(call, tool, {}, frozenset({effect}), None, "", preview, edited, insist)
 
 
 def _cause(level: Level, because: Effects, case: _Case) -> str:
     """Why a call is not simply allowed."""
-    if not case.unsaved:
-        return cause(level, because)
-    return f"it could destroy what no checkpoint holds ({case.unsaved}), so it cannot be taken back"
+    return case.insist or cause(level, because)
 
 
-def _tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, unsaved: str) -> _Case:
+def _tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, insist: str) -> _Case:
     arguments = args.model_dump(mode="json", exclude_unset=True)
+    effects = tool.effects(args, bench) or EVERY_EFFECT
 
     def edited(changed: dict[str, Any]) -> _Case:
         try:
-            return _tool_case(call, tool, tool.arguments.model_validate(changed), bench, unsaved)
+            return _tool_case(call, tool, tool.arguments.model_validate(changed), bench, insist)
         except ValidationError as error:
             wrong = (f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()[:5])
             raise ValueError(f"these arguments do not fit `{tool.name}`: {'; '.join(wrong)}") from error
@@ -344,12 +347,13 @@ def _tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, un
         call=call,
         tool=tool.name,
         arguments=arguments,
-        effects=tool.effects(args, bench) or EVERY_EFFECT,
-        shape=shape_of(tool.name, arguments, bench.cwd),
+        effects=effects,
+        # Handing out a secret is asked about each time: no "always" is remembered for it.
+        shape=None if Effect.SECRET in effects and bench.secrets else shape_of(tool.name, arguments, bench.cwd),
         cwd=bench.cwd,
         preview=lambda: tool.preview(args, bench),
         edited=edited,
-        unsaved=unsaved,
+        insist=insist,
     )
 
 

@@ -1,4 +1,4 @@
-"""The slider: six levels, eight effects, one table, one pure function.
+"""The slider: six levels, nine effects, one table, one pure function.
 
 Threat model: the effects come from a tool that may have been handed anything; a call with no effects at all is
 treated as having every one, so that forgetting to claim fails closed.

@@ -14,6 +14,7 @@ EFFECT_WORDS: dict[Effect, str] = {
     Effect.NETWORK: "reach a host over the network",
     Effect.OUTSIDE: "touch files outside the workspace",
     Effect.DELIVER: "change the user's own repository",
+    Effect.SECRET: "hand a secret's value to a command",
 }
 """What each effect means, to follow "it could"."""
 

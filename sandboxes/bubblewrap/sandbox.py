@@ -96,9 +96,17 @@ class BubblewrapSandbox:
         timeout: float = 120.0,  # noqa: ASYNC109
         max_output: int = 65536,
         on_output: Callable[[bytes], None] | None = None,
+        alone: bool = False,
     ) -> ExecResult:
         return await self._means.exec(
-            argv, cwd=cwd, env=env, stdin=stdin, timeout=timeout, max_output=max_output, on_output=on_output
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=stdin,
+            timeout=timeout,
+            max_output=max_output,
+            on_output=on_output,
+            alone=alone,
         )
 
     async def start(

@@ -53,6 +53,7 @@ class RunnerClient:
         timeout: float,  # noqa: ASYNC109 -- enforced inside
         max_output: int,
         on_output: Callable[[bytes], None] | None,
+        alone: bool,
     ) -> ExecResult:
         begun = time.monotonic()
         try:
@@ -67,6 +68,7 @@ class RunnerClient:
             "timeout": checked_timeout(timeout),
             "limit": max_output,
             "live": on_output is not None,
+            "alone": alone,
         }
         pending = self._channel.open_request(cwd, max(max_output, NOT_STARTED_BYTES), on_output)
         end = await self._channel.ask(pending, header, stdin, timeout)

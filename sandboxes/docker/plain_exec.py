@@ -181,6 +181,7 @@ class PlainClient:
         timeout: float,  # noqa: ASYNC109
         max_output: int,
         on_output: Callable[[bytes], None] | None,
+        alone: bool,
     ) -> ExecResult:
         begun = time.monotonic()
         try:
@@ -207,6 +208,8 @@ class PlainClient:
                 async with asyncio.timeout(timeout):
                     await self._until(run.ended, follower)
                 await self._unless_lost(run)
+                if alone:
+                    await self._kill(call, run)
             except TimeoutError:
                 ending = "timeout"
                 await self._kill(call, run)

@@ -55,6 +55,7 @@ class Means(Protocol):
         timeout: float,  # noqa: ASYNC109
         max_output: int,
         on_output: Callable[[bytes], None] | None,
+        alone: bool,
     ) -> ExecResult: ...
 
     async def read(self, path: str, *, max_bytes: int) -> bytes: ...
@@ -112,9 +113,17 @@ class DockerSandbox:
         timeout: float = 120.0,  # noqa: ASYNC109
         max_output: int = 65536,
         on_output: Callable[[bytes], None] | None = None,
+        alone: bool = False,
     ) -> ExecResult:
         return await self._means.exec(
-            argv, cwd=cwd, env=env, stdin=stdin, timeout=timeout, max_output=max_output, on_output=on_output
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=stdin,
+            timeout=timeout,
+            max_output=max_output,
+            on_output=on_output,
+            alone=alone,
         )
 
     async def start(

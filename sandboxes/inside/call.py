@@ -16,6 +16,8 @@ class Call:
         self.feeding = set()  # type: set[int]
         self.oom_before = oom_before
         self.done = False
+        self.alone = False
+        """Is what it leaves in the background to end with it?"""
 
     def begun(self, stream: Stream) -> None:
         """The command runs."""

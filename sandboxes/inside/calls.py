@@ -81,6 +81,7 @@ class Calls:
         deadline = time.monotonic() + header["timeout"]
         name = header["argv"][0].encode("latin-1")
         call = Call(number, name, output, deadline, self.out_of_memory.kills())
+        call.alone = bool(header.get("alone"))
         try:
             supervisor = self.idle.pop(0) if self.idle and not stdin else self.prepare(bool(stdin))
         except OSError as e:
@@ -316,6 +317,8 @@ class Calls:
             return
         code = 128 + os.WTERMSIG(raw) if os.WIFSIGNALED(raw) else os.WEXITSTATUS(raw)
         out_of_memory = code != 0 and self.out_of_memory.kills() > call.oom_before
+        if call.alone:
+            self.kill_tree(call)
         self.conclude(call, code, "out_of_memory" if out_of_memory else "exited")
 
     def conclude(self, call: Call, code: "int | None", ending: str) -> None:

@@ -16,12 +16,12 @@ EFFECTS = st.frozensets(st.sampled_from(Effect))
 
 # level: (allowed, asked, refused), one letter an effect (see LETTERS)
 TABLE = {
-    Level.PLAN: ("r", "", "wxdhno!"),
-    Level.ASK: ("r", "wxdhno!", ""),
-    Level.EDIT: ("rw", "xdhno!", ""),
-    Level.CONTAINED: ("rwxh", "dno!", ""),
-    Level.TRUSTED: ("rwxhd", "no!", ""),
-    Level.FULL: ("rwxhdno!", "", ""),
+    Level.PLAN: ("r", "", "wxdhno!s"),
+    Level.ASK: ("r", "wxdhno!s", ""),
+    Level.EDIT: ("rw", "xdhno!s", ""),
+    Level.CONTAINED: ("rwxh", "dno!s", ""),
+    Level.TRUSTED: ("rwxhd", "no!s", ""),
+    Level.FULL: ("rwxhdno!s", "", ""),
 }
 LETTERS = {
     "r": Effect.READ,
@@ -32,12 +32,13 @@ LETTERS = {
     "n": Effect.NETWORK,
     "o": Effect.OUTSIDE,
     "!": Effect.DELIVER,
+    "s": Effect.SECRET,
 }
 
 
 @pytest.mark.parametrize("level", Level)
 def test_every_cell_of_the_table(level: Level) -> None:
-    said = {LETTERS[letter]: decide(level, frozenset({LETTERS[letter]})).verdict for letter in "rwxdhno!"}
+    said = {LETTERS[letter]: decide(level, frozenset({LETTERS[letter]})).verdict for letter in "rwxdhno!s"}
     wanted = dict(zip(("allow", "ask", "deny"), TABLE[level], strict=True))
     assert said == {LETTERS[letter]: verdict for verdict, letters in wanted.items() for letter in letters}
 
