@@ -52,8 +52,8 @@ Inject = Annotated[
     list[str] | None,
     typer.Option(
         "--inject",
-        help="A header with a secret for requests to a listed host: HOST:HEADER=VALUE, where {NAME} is the secret's "
-        "place in VALUE.",
+        help="A header with a secret for requests to a listed host: HOST:HEADER=VALUE, with {NAME} in VALUE for "
+        "the secret.",
     ),
 ]
 Strategy = Annotated[str | None, typer.Option(help="`loop` or `repair`; by default what suits the model.")]

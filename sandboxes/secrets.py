@@ -57,7 +57,7 @@ class Secrets:
         forms = sorted(found, key=len, reverse=True)
         self._literal = [(form.encode(), found[form]) for form in forms]
         self._names = {_joined(form): name for form, name in found.items()}
-        pattern = "|".join(map(_pattern, forms))
+        pattern = "|".join(_pattern(form, coloured=form in self._values.values()) for form in forms)
         self._pattern = re.compile(pattern) if forms else None
         self._bytes = re.compile(pattern.encode()) if forms else None
         self.longest = max((len(form) for form, _ in self._literal), default=0)
@@ -266,11 +266,17 @@ def _base64(data: bytes) -> Iterator[str]:
 _IN_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}")
 
 
-def _pattern(form: str) -> str:
-    """A pattern for a form; one that could be base64 may be broken into lines."""
-    if len(form) <= MAX_BREAKABLE and _IN_BASE64.fullmatch(form):
-        return r"(?:\r?\n)?".join(map(re.escape, form))
-    return re.escape(form)
+_COLOUR = "(?:\x1b|\u241b)\\[[0-9;]{0,20}[mK]"
+"""What programs put into a text to colour a part of it, as it is and as it is shown to a model."""
+
+
+def _pattern(form: str, *, coloured: bool) -> str:
+    """A pattern for a form, parts of which may be coloured; one that could be base64 may be broken into lines."""
+    if len(form) > MAX_BREAKABLE:
+        return re.escape(form)
+    breaks = r"(?:\r?\n)?" if _IN_BASE64.fullmatch(form) else ""
+    between = f"{breaks}(?:{_COLOUR}{breaks})*" if coloured else breaks
+    return between.join(map(re.escape, form)) if between else re.escape(form)
 
 
 def _characters(data: bytes) -> int:
@@ -279,4 +285,4 @@ def _characters(data: bytes) -> int:
 
 
 def _joined(text: str) -> str:
-    return text.replace("\r", "").replace("\n", "")
+    return re.sub(_COLOUR, "", text).replace("\r", "").replace("\n", "")

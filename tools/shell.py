@@ -150,8 +150,8 @@ def shell_with(names: Sequence[str]) -> Shell:
     known: Any = Field(
         default=[],
         max_length=50,
-        description="Secrets that this one command gets as environment variables of the same names; that "
-        "is asked about each time. Their values are masked in all you see. What it leaves running is ended with it.",
+        description="Secrets that this one command gets as environment variables of those names; that "
+        "is asked about each time. Their values are masked in all you see. What it leaves running ends with it.",
         json_schema_extra={"items": {"type": "string", "enum": list(names)}},
     )
     validators: dict[str, Any] = {"_known": field_validator("secrets")(lambda given: _known(given, names))}

@@ -29,7 +29,7 @@ from agent.journal import AnyEvent, GateDecided, LevelChanged
 from agent.models.protocol import ToolCall
 from tools.protocol import EVERY_EFFECT, Effect, Effects, Preview, Workbench
 
-LADDER = ["read", "write", "run history", "destroy", "network outside deliver"]
+LADDER = ["read", "write", "run history", "destroy", "network outside deliver secret"]
 ALLOWED = {
     Level(level): {Effect(name) for step in LADDER[:steps] for name in step.split()}
     for level, steps in {0: 1, 1: 1, 2: 2, 3: 3, 4: 4, 5: 5}.items()
