@@ -26,6 +26,7 @@ from pydantic_core import PydanticSerializationError
 
 from agent.models.protocol import ToolCall, Usage
 from agent.outcomes import Outcome
+from agent.texts import masked, without_surrogates
 from sandboxes.secrets import Secrets
 
 
@@ -329,7 +330,9 @@ class Journal:
 
         When it cannot be written whole (disk full), nothing of it stays and OSError names the journal.
         """
-        line, event = _line(_masked(event, self._secrets))
+        if self._secrets and (fields := masked(event.model_dump(), self._secrets, _is_event)) is not None:
+            event = _EVENT.validate_python(fields)
+        line, event = _line(event)
         descriptor = self._file.fileno()
         try:
             written = 0
@@ -366,54 +369,22 @@ def read_events(path: Path) -> list[AnyEvent]:
     return _read(path)[0]
 
 
+def _is_event(fields: dict[str, Any]) -> bool:
+    try:
+        _EVENT.validate_python(fields)
+    except ValidationError:
+        return False
+    return True
+
+
 def _line(event: AnyEvent) -> tuple[bytes, AnyEvent]:
     """The event as one line, and the event as that line will be read."""
     try:
         return event.model_dump_json().encode() + b"\n", event
     except PydanticSerializationError:
         # A model's JSON or a file's name can hold half a surrogate pair, which UTF-8 cannot.
-        event = _EVENT.validate_python(_without_surrogates(event.model_dump()))
+        event = _EVENT.validate_python(without_surrogates(event.model_dump()))
         return event.model_dump_json().encode() + b"\n", event
-
-
-def _masked(event: AnyEvent, secrets: Secrets) -> AnyEvent:
-    """The event without the values of secrets in its texts."""
-    if not secrets:
-        return event
-    said = event.model_dump()
-    masked = {name: secrets.mask_all(value) for name, value in said.items()}
-    changed = {name: value for name, value in masked.items() if name != "type" and value != _listed(said[name])}
-    if not changed:
-        return event
-    try:
-        return _EVENT.validate_python({**said, **changed})
-    except ValidationError:
-        # A value that is also one of this program's own words ("interrupted") tells nothing where that stands.
-        for name, value in changed.items():
-            try:
-                said = _EVENT.validate_python({**said, name: value}).model_dump()
-            except ValidationError:
-                continue
-        return _EVENT.validate_python(said)
-
-
-def _listed(value: Any) -> Any:
-    """The value with lists in the place of tuples."""
-    if isinstance(value, dict):
-        return {key: _listed(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_listed(item) for item in value]
-    return value
-
-
-def _without_surrogates(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if isinstance(value, dict):
-        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_surrogates(item) for item in value]
-    return value
 
 
 def _read(path: Path) -> tuple[list[AnyEvent], int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -25,6 +27,7 @@ from agent.journal import (
     JournalDamaged,
     LevelChanged,
     ModelReplied,
+    NetworkRequested,
     SessionEnded,
     SessionStarted,
     UserMessage,
@@ -32,6 +35,7 @@ from agent.journal import (
 )
 from agent.models.protocol import ToolCall, Usage
 from agent.outcomes import Outcome
+from sandboxes.secrets import Secrets
 
 EVENT_TYPES: tuple[type[Any], ...] = get_args(get_args(AnyEvent)[0])
 
@@ -284,3 +288,27 @@ def test_fields_of_a_newer_version_are_kept(tmp_path: Path) -> None:
     with Journal(tmp_path / "copy.jsonl") as copy:
         copy.append(event)
     assert read_events(copy.path) == [event]
+
+
+def test_values_of_secrets_are_in_no_event_and_their_place_is_marked(tmp_path: Path) -> None:
+    value = 'tok_0123"456789'
+    with Journal(tmp_path / "journal.jsonl", Secrets({"TOKEN": value})) as journal:
+        written = [
+            journal.append(UserMessage(role="user", text=f"it is {value}")),
+            journal.append(CallStarted(call="1", tool="shell", arguments=json.dumps({"command": value}))),
+            journal.append(CallFinished(call=value, tool="a", ok=True, text="", facts={value: [value, 1]})),
+            journal.append(
+                NetworkRequested(run_id="r", request=1, host="a", port=1, method=value, verdict="refused")
+            ),
+        ]
+    assert written == read_events(tmp_path / "journal.jsonl") == journal.events
+    assert not re.search("tok_|456789", (tmp_path / "journal.jsonl").read_text())
+    assert (tmp_path / "journal.jsonl").read_text().count("[secret TOKEN]") == 6
+
+
+@pytest.mark.parametrize("value", ["interrupted", "session.ended", "0.123456789", "resumable"])
+def test_a_value_that_is_a_word_of_the_journals_own_breaks_nothing(tmp_path: Path, value: str) -> None:
+    event = SessionEnded(outcome=Outcome.INTERRUPTED, detail=f"it was {value}", resumable=True)
+    with Journal(tmp_path / "journal.jsonl", Secrets({"X": value})) as journal:
+        journal.append(event)
+    assert read_events(tmp_path / "journal.jsonl") == [event.model_copy(update={"detail": "it was [secret X]"})]

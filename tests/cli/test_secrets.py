@@ -58,7 +58,8 @@ print(os.environ["TOKEN"][14:])
 LEAVE = '(sleep 300 & setsid sleep 300 & ) ; echo "$TOKEN"; echo $ODD >&2'
 LOOK = (
     "env | grep -c -e TOKEN -e ODD; "
-    "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -c -e 't[o]k_' -e 's3[c]r3t'; "
+    "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' "
+    "| grep -c -e 't[o]k_' -e 's3[c]r3t'; "
     "pgrep -c sleep"
 )
 TALK = [
