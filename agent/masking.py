@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent.autonomy.gate import Answer, Approver, Question
-from agent.journal import AnyEvent, CallFinished, CheckRun, ModelReplied
+from agent.journal import AnyEvent, CallFinished, CallStarted, CheckRun, ModelReplied
 from agent.work import Watcher
 from sandboxes.secrets import Secrets
 from tools.protocol import Preview
@@ -24,7 +24,9 @@ class MaskedWatcher:
 
     def event(self, event: AnyEvent) -> None:
         """An event as it was journalled, after what was kept back of the pieces before it."""
-        if isinstance(event, CallFinished | CheckRun) and (rest := self._output.end()):
+        if isinstance(event, CallStarted):
+            self._output.end()  # of a call that was interrupted
+        elif isinstance(event, CallFinished | CheckRun) and (rest := self._output.end()):
             self._watch.output(rest)
         elif isinstance(event, ModelReplied) and (rest := self._text.end()):
             self._watch.text(rest.decode("utf-8", "replace"))

@@ -118,8 +118,10 @@ async def new_output(bench: Workbench, process: int, wait: float) -> ToolResult:
     Raises ProcessError, SandboxLost.
     """
     after = bench.seen.get(process, 0)
-    part = await bench.sandbox.process_read(process, after=after, wait=wait, max_bytes=4)
-    if part.data and not _whole_characters(part.data):  # the beginning of one, seen and held back the last time
+    first = max(4, bench.secrets.longest)
+    part = await bench.sandbox.process_read(process, after=after, wait=wait, max_bytes=first)
+    whole = part.data[: _whole_characters(part.data)]
+    if part.data and len(whole) == bench.secrets.begun(whole):  # seen the last time, and held back
         part = await bench.sandbox.process_read(process, after=part.next, wait=wait, max_bytes=0)
     end = time.monotonic() + BUSY_SECONDS
     while part.info.status == "running" and after < part.info.total < after + SHOWN_BYTES:
@@ -173,7 +175,7 @@ def _told(bench: Workbench, part: ProcessOutput, after: int) -> ToolResult:
     text = terminal_text(data.decode("utf-8", "replace")).rstrip("\n")
     log = f"; all of it: {info.log} (read or search it)" if info.log else ""
     gone = f"[… {plural(part.dropped, 'byte')} before this are no longer kept{log} …]\n" if part.dropped else ""
-    left = info.total - seen
+    left = info.total - seen - (begun if info.status == "running" and part.next == info.total else 0)
     more = f"; {plural(left, 'byte')} more to read on from byte {seen}" if left else ""
     nothing = "(no new output)" if after else "(no output)"
     if info.status == "running":

@@ -387,4 +387,4 @@ def _refusal_words(refusal: No, why: str) -> str:
 def _shown(preview: Preview) -> str:
     text = "\n".join(part for part in (preview.title, preview.detail, preview.diff) if part)
     left_out = len(text) - MAX_SHOWN
-    return text if left_out <= 0 else f"{text[:MAX_SHOWN]}\n[{left_out} more characters]"
+    return text if left_out <= 0 else f"{text[:MAX_SHOWN]}…\n[{left_out} more characters]"

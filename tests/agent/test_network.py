@@ -9,28 +9,21 @@ from typing import Any
 
 import pytest
 from support.origin import hello, serving
-from support.project import EDIT, bridle, make_project
-from support.service import Answer, Script, Service, submit
+from support.project import EDIT, bridle
+from support.saying import Saying
+from support.service import Answer, submit
 from support.world import World
 
 from agent.autonomy.approvers import AbsentApprover
-from agent.autonomy.gate import Answer as Said
-from agent.autonomy.gate import Question, Quit, Yes
+from agent.autonomy.gate import Quit, Yes
 from agent.autonomy.levels import Level, decide
 from agent.journal import NetworkFinished, NetworkRequested, SandboxOpened, read_events
-from agent.models.select import make_model
 from agent.outcomes import Outcome, UsageProblem
-from agent.repository.source import open_repository
 from agent.run import run
-from agent.session import PatientApprover, Session, start_event
+from agent.session import Session
 from agent.settings import Settings, load, tighten
-from agent.store import Store, open_journal
-from cli.terminal import QuietWatcher
-from sandboxes.docker.backend import DockerBackend
 from sandboxes.network.rules import HostRule, Network
 from tools.protocol import Effect
-
-Start = Callable[[Script], Service]
 
 
 def test_hosts_make_a_list_and_nothing_makes_none(own_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,49 +66,6 @@ def test_a_list_lets_trusted_sessions_use_the_network_without_asking(level: Leve
     for effect in Effect:
         if effect is not Effect.NETWORK:
             assert decide(level, frozenset({effect}), listed=True) == decide(level, frozenset({effect}))
-
-
-class Saying:
-    """An approver with one answer to everything."""
-
-    name = "saying"
-
-    def __init__(self, answer: Said) -> None:
-        self.answer = answer
-        self.asked: list[Question] = []
-
-    async def ask(self, question: Question) -> Said:
-        self.asked.append(question)
-        return self.answer
-
-
-@pytest.fixture
-def begin(tmp_path: Path, service: Start) -> Callable[..., Session]:
-    """A session on a small project, ready to run, with the scripted model."""
-
-    def make(script: Script, approver: Any, world: World | None = None, **settings: Any) -> Session:
-        repository = open_repository(make_project(tmp_path / "project"))
-        url = service(script).url
-        made = Settings(model="scripted", base_url=url, verify="true", **settings)
-        folder = Store().create()
-        folder.lock()
-        journal = open_journal(folder)
-        journal.append(start_event(folder, made, "mean() is wrong", repository))
-        return Session(
-            folder=folder,
-            journal=journal,
-            settings=made,
-            task="mean() is wrong",
-            repository=repository,
-            store=Store(),
-            backend=DockerBackend(),
-            approver=PatientApprover(approver),
-            watch=QuietWatcher(),
-            make_model=lambda: make_model("scripted", base_url=url),
-            outside=world.egress.outside if world else None,
-        )
-
-    return make
 
 
 @pytest.mark.docker

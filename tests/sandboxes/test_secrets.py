@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sandboxes.secrets import MAX_LENGTH, Secrets
+from sandboxes.secrets import MAX_LENGTH, PARTLY, Secrets
+from tools.text import clip, one_line, shorten
 
 VALUE = "s3cr3t/+value=&\"with' odd\\things"
 PLAIN = "ghp_abcdefghijklmnop0123456789"
@@ -147,3 +149,57 @@ def test_a_long_value_costs_little() -> None:
     data = (value * 4).encode()
     out = b"".join(stream.feed(data[at : at + 1000]) for at in range(0, len(data), 1000)) + stream.end()
     assert out == b"[secret LONG]" * 4
+
+
+FORMS = [
+    PLAIN,
+    VALUE,
+    base64.b64encode(PLAIN.encode()).decode(),
+    base64.encodebytes(VALUE.encode() * 3).decode(),
+    PLAIN.encode().hex(),
+    VALUE.encode().hex(":"),
+    quote(VALUE, safe=""),
+    json.dumps(VALUE),
+    PLAIN[:7] + "\r\n" + PLAIN[7:12] + "\n" + PLAIN[12:],
+]
+AROUND = st.text("xyz \nß…", max_size=12)
+SIZES = st.lists(st.integers(0, 9), max_size=60)
+
+
+def in_pieces(secrets: Secrets, data: bytes, sizes: list[int]) -> bytes:
+    stream, out = secrets.stream(), b""
+    for size in sizes:
+        out += stream.feed(data[:size])
+        data = data[size:]
+    return out + stream.feed(data) + stream.end()
+
+
+def traces(text: str) -> list[str]:
+    """What is left in a text that could be of a value."""
+    left = text.replace("[secret ODD]", "").replace("[secret PLAIN]", "")
+    return [part for part in re.findall(r"[^xyz \nß…\r\ufffd\"'=]+", left) if len(part) > PARTLY]
+
+
+@settings(deadline=None)
+@given(AROUND, st.lists(st.sampled_from(FORMS), min_size=1, max_size=3), AROUND, SIZES)
+def test_no_cutting_into_pieces_shows_a_value(before: str, forms: list[str], after: str, sizes: list[int]) -> None:
+    text = before + " ".join(forms) + after
+    assert traces(in_pieces(BOTH, text.encode(), sizes).decode()) == []
+    assert traces(BOTH.mask(text)) == []
+
+
+@settings(deadline=None)
+@given(st.text("xyz \n", max_size=30), st.sampled_from([PLAIN, VALUE]), st.integers(0, 60), st.integers(20, 60))
+def test_what_a_cut_leaves_of_a_value_goes_too(before: str, value: str, width: int, limit: int) -> None:
+    text = f"{before}{value} {'x' * 40}"
+    for cut in (shorten(text.replace("\n", " "), width), one_line(text, limit), clip(text, limit)):
+        assert traces(BOTH.mask(re.sub(r"line cut: \d+ characters|\d+ characters left out", "", cut))) == []
+    first, rest = text[:width], text[width:]
+    live = in_pieces(BOTH, f"{first}\n[... 12 zzzz xxx yyyy ...]\n{rest[3:]}".encode(), [len(first.encode())])
+    assert traces(live.decode().replace("...", "").replace("[ 12 ", "").replace(" ]\n", "")) == []
+
+
+@pytest.mark.parametrize("escape", ["\x1b[31m", "\x1b[01;31m\x1b[K", "\u241b[m\u241b[K"])
+def test_a_value_that_is_coloured_in_part(escape: str) -> None:
+    assert BOTH.mask(f"a {PLAIN[:5]}{escape}{PLAIN[5:]} b") == "a [secret PLAIN] b"
+    assert BOTH.mask_bytes(f"a {VALUE[:5]}{escape}{VALUE[5:]} b".encode()) == b"a [secret ODD] b"

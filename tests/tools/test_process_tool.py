@@ -9,6 +9,7 @@ import time
 import pytest
 from pydantic import ValidationError
 
+from sandboxes.secrets import Secrets
 from tools.process import ProcessArguments
 from tools.protocol import Effect, Workbench
 from tools.registry import default_tools
@@ -125,6 +126,23 @@ async def test_escapes_and_characters_in_two_parts(call) -> None:
     process = number(result.text)
     told = result.text.split("\n")[0] + (await call("process", action="read", process=process, wait=10)).text
     assert told.startswith("red ä done\n")
+    await call("process", action="stop", process=process)
+
+
+async def test_a_secret_in_two_parts_is_masked_and_no_place_in_it_can_be_read_on_from(
+    call, bench: Workbench
+) -> None:
+    bench.secrets = Secrets({"TOKEN": "tok_0123456789abcdef"})
+    script = "printf 'it is tok_01234'; sleep 1.5; printf '56789abcdef and more'; sleep 100"
+    result = await call("shell", command=script, background=True)
+    process = number(result.text)
+    told = result.text + (await call("process", action="read", process=process, wait=20)).text
+    assert "it is" in told
+    assert "tok_" not in bench.secrets.mask(told)
+    assert "more to read" not in told
+    assert "tok_0123456789abcdef and more" in told, "whole, as the journal masks it"
+    middle = await call("process", action="read", process=process, after=12)
+    assert middle.text.startswith(" and more\n")
     await call("process", action="stop", process=process)
 
 

@@ -263,3 +263,17 @@ async def test_commands_ignore_no_signal_that_their_owner_ignores(fresh: Callabl
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+async def test_what_a_command_that_is_alone_leaves_behind_ends_with_it(box: Sandbox) -> None:
+    await sh(box, "sleep 331 >/dev/null 2>&1 &", env={"ANOTHER": "another"})
+    leave = "trap '' TERM HUP; (sleep 332 & (sleep 333 >/dev/null 2>&1 &)) ; echo said; exit 7"
+    result = await box.exec([box.shell, "-c", leave], env={"ONE": "only-this-one"}, alone=True)
+    assert (result.exit_code, result.ending, result.output.text()) == (7, "exited", "said\n")
+    look = "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -c -e ANOTHER=a -e only-this-on[e]"
+    assert (await sh(box, look))[1] == "1\n", "the other command's process lives, and none of this one's"
+    assert await sh(box, "echo next", alone=True) == (0, "next\n")
+    await sh(
+        box,
+        "for f in $(grep -l ANOTHER=a /proc/[0-9]*/environ 2>/dev/null); do kill -9 $(echo $f | tr -dc 0-9); done",
+    )
