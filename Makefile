@@ -46,7 +46,8 @@ debian:  ## a small Debian for test images, made once; without it tests skip lou
 	@scripts/debian_root.sh --install >/dev/null || true
 
 test: lint types contracts engine bubblewrap model debian  ## everything that has to pass
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile -m 'not alone'
+	@$(BIN)/pytest -m alone
 
 bench: engine  ## speed against peers, in one run
 	@$(BIN)/python benchmarks/exec.py

@@ -61,12 +61,9 @@ def bubblewrap() -> None:
         pytest.skip("NO BUBBLEWRAP: the bwrap command is missing; these tests prove nothing until it is there")
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    outcome = yield
-    report = outcome.get_result()  # type: ignore[attr-defined]
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped and isinstance(report.longrepr, tuple) and f": {MISSING}" in report.longrepr[2]:
-        _SKIPPED.append(item.nodeid)
+        _SKIPPED.append(report.nodeid)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

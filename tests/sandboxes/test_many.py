@@ -11,7 +11,7 @@ import pytest
 from sandboxes.docker.backend import OPENED_AT_ONCE, DockerBackend
 from sandboxes.protocol import Limits, SandboxSpec
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.alone]
 
 MANY = 100
 

@@ -196,6 +196,7 @@ async def test_the_python_of_the_users_shell(client: Any) -> None:
 
 
 @pytest.mark.docker
+@pytest.mark.usefixtures("engine")
 async def test_a_home_folder_is_no_toolchain() -> None:
     assert "secrets" in await refused(DockerBackend(host_paths=[Path.home()]), "host")
 

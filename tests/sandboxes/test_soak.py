@@ -19,7 +19,7 @@ from agent.housekeeping import sweep
 from agent.store import Store
 from sandboxes.docker.backend import DockerBackend
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.alone]
 
 POINTS = 50
 AT_ONCE = 4
