@@ -68,6 +68,8 @@ BEGIN_SECONDS = 5.0
 MAX_ARGUMENT = (128 << 10) - 1
 """The longest argument that the kernel hands on, in bytes."""
 NOT_BEGUN = b"bridle: cannot be started: the engine did not; its arguments may be too long, or there is no room\n"
+LAST = b"."
+"""What our scripts write last, so that output that was cut off is not taken for all of it."""
 LOST_SECONDS = 2.0
 """How long a container may take to end after its commands' streams have."""
 
@@ -146,6 +148,11 @@ class Run:
         """Has the script said how it went? It has not if it was killed."""
         return self.control.values("exit") is not None or self.control.values("cwd") is not None
 
+    @property
+    def whole(self) -> bool:
+        """Has the script said that there is no more output?"""
+        return self.control.values("over") is not None or self.control.values("cwd") is not None
+
     def _show(self, data: bytes) -> None:
         if self.on_output is None:
             return
@@ -207,13 +214,15 @@ class PlainClient:
             try:
                 async with asyncio.timeout(timeout):
                     await self._until(run.ended, follower)
-                await self._unless_lost(run)
                 if alone:
                     await self._kill(call, run)
+                await self._settle(run)
+                if run.closed.is_set() and not run.whole:
+                    await self._unless_lost()
             except TimeoutError:
                 ending = "timeout"
                 await self._kill(call, run)
-            await self._settle(run)
+                await self._settle(run)
         except (SandboxLost, GeneratorExit):
             raise
         except BaseException:
@@ -269,12 +278,11 @@ class PlainClient:
         if follower.done() and not follower.cancelled() and (error := follower.exception()) is not None:
             raise error
 
-    async def _unless_lost(self, run: Run) -> None:
-        """Raise SandboxLost if a stream that ended without a word ended with the whole container."""
-        if not run.told_its_end:
-            await asyncio.wait({self._channel.ended}, timeout=LOST_SECONDS)
-            if self._channel.ended.done():
-                raise self._channel.lost()
+    async def _unless_lost(self) -> None:
+        """Raise SandboxLost if a stream that ended too early ended with the whole container."""
+        await asyncio.wait({self._channel.ended}, timeout=LOST_SECONDS)
+        if self._channel.ended.done():
+            raise self._channel.lost()
 
     async def _settle(self, run: Run) -> None:
         """Wait until all output has come: the stream has ended, or nothing came for a moment."""
@@ -336,13 +344,18 @@ class PlainClient:
 
         More than `limit` bytes of output are an error of the script.
         """
-        command = shell_command(f'({script})\necho "\nexit $?" >&2', arguments)
-        run = Run(limit, None)
+        command = shell_command(f'({script})\ncode=$?; printf .; echo "\nexit $code" >&2', arguments)
+        run = Run(limit + len(LAST), None)
         follower = await self._begin(run, *command, stdin)
         await self._until(run.closed, follower)
-        await self._unless_lost(run)
+        said, _, dropped = run.output.ends()
         code = run.control.script_end()
-        return code, run.control.said if code else run.output.ends()[0]
+        if dropped:
+            return code or 1, b"more was said than there can be"
+        if not said.endswith(LAST):  # cut off, or killed
+            await self._unless_lost()
+            code = code or 1
+        return code, run.control.said if code else said.removesuffix(LAST)
 
     async def read(self, path: str, *, max_bytes: int) -> bytes:
         data = await self._file_script(path, READ, [b"%d" % (max_bytes + 1)], limit=max_bytes + 1)

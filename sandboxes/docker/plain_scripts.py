@@ -18,7 +18,8 @@ while [ $n -gt 0 ]; do a=$(printf '%b.' "$1"); set -- "$@" "${a%.}"; shift; n=$(
 """
 
 # call, number, blocks of spill, output limit, cwd, has input, command...
-# Control lines go to standard error: "spill 1", "pid N", "exit CODE OOM-BEFORE OOM-AFTER" or "cwd PROBLEM".
+# Control lines go to standard error: "spill 1", "pid N", "exit CODE OOM-BEFORE OOM-AFTER" or "cwd PROBLEM", and
+# "over" when all of the output has gone the same way.
 RUN = rf"""
 call=$1 number=$2 blocks=$3 max=$4 cwd=$5 input=$6; shift 6
 umask 022
@@ -54,6 +55,7 @@ kills; before=$r
     if [ -n "$spill" ]; then ulimit -f $blocks; trap '' 25; exec tee "$spill"; else exec cat; fi
 }}
 [ -n "$spill" ] && [ "$(wc -c <"$spill")" -le "$max" ] && rm -f "$spill"
+echo over >&3
 """
 
 # call, pid of the process below which it runs (0: not known yet). Everything it finds is frozen, then killed.

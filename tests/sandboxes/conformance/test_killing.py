@@ -1,0 +1,111 @@
+"""What a deadline ends, looked at from outside: in the host's own list of processes."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from conformance.kinds import Outside
+
+from sandboxes.protocol import Sandbox, SandboxLost
+
+Open = Callable[..., Awaitable[Sandbox]]
+
+DEADLINE = 1.0
+AFTER = 2.0
+"""Seconds in which everything is dead."""
+
+ATTACKS = {
+    "ignores signals": "trap '' TERM HUP INT QUIT USR1; sleep {0}; sleep {0}; sleep {0}",
+    "forks twice": "(setsid sh -c 'trap \"\" TERM; (sleep {0} &) ; sleep {0}; sleep {0}' &) & sleep {0}",
+    "leaves its parent": "(trap '' TERM; setsid sleep {0} &) ; exec sleep {0}",
+    "forgets who it is": "(env -i /bin/sh -c 'trap \"\" TERM; setsid env -i sleep {0} &' &); sleep {0}",
+    "goes on forking": "while :; do (setsid sleep {0} &); sleep 0.02; done",
+    "stops itself": "(setsid sh -c 'kill -STOP $$; sleep {0}' &); sleep {0} & sleep 0.2; kill -STOP $! $$",
+    "closes everything": "exec >&- 2>&- <&-; (setsid sleep {0} &); sleep {0}",
+}
+
+
+def mark() -> str:
+    """A number of seconds that stands in no other process's command line."""
+    return f"3{secrets.randbelow(10**6):06}.{secrets.randbelow(10**6):06}"
+
+
+def alive(text: str) -> list[str]:
+    """The command lines with `text` in them, of all processes of the host."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (place / "cmdline").read_bytes()
+        except OSError:
+            continue  # it has just ended
+        if text.encode() in line:
+            found.append(line.replace(b"\0", b" ").decode("utf-8", "replace"))
+    return found
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+async def test_all_that_a_call_started_is_dead_two_seconds_after_its_deadline(fresh: Open, attack: str) -> None:
+    box, seconds = await fresh(), mark()
+    bystander = mark()
+    await box.exec(["sh", "-c", f"sleep {bystander} >/dev/null 2>&1 &"])
+    begun = time.monotonic()
+    calling = asyncio.ensure_future(box.exec(["sh", "-c", ATTACKS[attack].format(seconds)], timeout=DEADLINE))
+    while not alive(f"sleep\0{seconds}"):
+        assert time.monotonic() - begun < DEADLINE + AFTER
+        await asyncio.sleep(0.01)
+    result = await calling
+    assert (result.exit_code, result.ending) == (None, "timeout")
+    assert alive(seconds) == []
+    assert time.monotonic() - begun < DEADLINE + AFTER
+    assert len(alive(bystander)) == 1
+    assert (await box.exec(["echo", "well"])).output.text() == "well\n"
+
+
+async def test_all_that_a_call_started_is_dead_once_it_was_cancelled(fresh: Open) -> None:
+    box, seconds = await fresh(), mark()
+    calling = asyncio.ensure_future(box.exec(["sh", "-c", ATTACKS["forks twice"].format(seconds)], timeout=60))
+    while not alive(f"sleep\0{seconds}"):
+        await asyncio.sleep(0.01)
+    begun = time.monotonic()
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    assert alive(seconds) == []
+    assert time.monotonic() - begun < AFTER
+
+
+async def test_what_a_call_leaves_behind_ends_with_the_sandbox(fresh: Open) -> None:
+    box, seconds = await fresh(), mark()
+    result = await box.exec(
+        ["sh", "-c", f"(trap '' TERM HUP; setsid sleep {seconds} >/dev/null 2>&1 &); echo left"]
+    )
+    assert result.output.text() == "left\n"
+    await asyncio.sleep(0.3)
+    assert len(alive(f"sleep\0{seconds}")) == 1
+    await box.close()
+    begun = time.monotonic()
+    while alive(seconds):
+        assert time.monotonic() - begun < AFTER
+        await asyncio.sleep(0.01)
+
+
+async def test_a_kill_from_outside_is_known_within_a_second(fresh: Open, outside: Outside) -> None:
+    box, seconds = await fresh(), mark()
+    calling = asyncio.ensure_future(box.exec(["sleep", seconds], timeout=60))
+    while not alive(f"sleep\0{seconds}"):
+        await asyncio.sleep(0.01)
+    killing = asyncio.ensure_future(asyncio.to_thread(outside.kill, box))
+    while alive(f"sleep\0{seconds}"):
+        await asyncio.sleep(0.005)
+    begun = time.monotonic()
+    with pytest.raises(SandboxLost):
+        await calling
+    with pytest.raises(SandboxLost):
+        await box.exec(["true"])
+    assert time.monotonic() - begun < 1
+    await killing
