@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help demo test lint format types contracts bench setup engine bubblewrap model debian clean
+.PHONY: help demo test lint format types contracts bench table setup engine bubblewrap model debian clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ test: lint types contracts engine bubblewrap model debian  ## everything that ha
 
 bench: engine  ## speed against peers, in one run
 	@$(BIN)/python benchmarks/exec.py
+
+table: $(STAMP)  ## bring the table of attempts in docs/security.md up to date
+	@PYTHONPATH=tests:tests/sandboxes $(BIN)/python -m support.escape
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

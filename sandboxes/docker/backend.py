@@ -45,6 +45,10 @@ from sandboxes.toolchain import find_toolchain
 P = ParamSpec("P")
 T = TypeVar("T")
 
+IMAGE_NAME = re.compile(
+    r"[a-zA-Z0-9][\w.-]*(?::\d+)?(?:/[a-zA-Z0-9][\w.-]*)*(?::\w[\w.-]*)?(?:@\w+:[0-9a-f]+)?", re.ASCII
+)
+"""The repository may choose it, and it becomes part of a request's path: nothing in it may lead elsewhere."""
 READY_SECONDS = 30.0
 OPENED_AT_ONCE = 8
 """How many sandboxes are being started at a time: an engine asked for a hundred at once serves none well."""
@@ -208,6 +212,8 @@ class DockerBackend:
 
     def _image_id(self, image: str) -> str:
         """The id of an image the engine has. Raises SandboxUnavailable."""
+        if not IMAGE_NAME.fullmatch(image):
+            raise SandboxUnavailable(f"{image[:200]!r} cannot be the name of an image: write NAME:TAG, or an id.")
         client = self._engine.client()
         try:
             return str(client.inspect_image(image)["Id"])

@@ -17,6 +17,8 @@ from support import images
 from sandboxes.docker.backend import DockerBackend
 from sandboxes.protocol import Limits, Sandbox, SandboxSpec
 
+pytest.register_assert_rewrite("support.escape")
+
 SMALL = Limits(memory_bytes=512 << 20, cpus=2.0, pids=128)
 Open = Callable[..., Awaitable[Sandbox]]
 

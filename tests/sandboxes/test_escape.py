@@ -1,4 +1,4 @@
-"""Every row of the table in docs/security.md: one real attempt to get out of a real sandbox, and the proof that it failed."""
+"""The table in docs/security.md: each row is a real attempt to get out of a sandbox, and proof that it failed."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_contained(
 
     outside = kind.outside()
     try:
-        scene = Scene(on, shared[on], open_one, outside, folder, secrets.token_hex(16), monkeypatch)
+        scene = Scene(kind.make_backend, shared[on], open_one, outside, folder, secrets.token_hex(16), monkeypatch)
         async with asyncio.timeout(row.seconds):
             await row.act(scene)
             assert await scene.sh("echo well") == "well\n"

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-
 from agent.repository.archive import read_archive
 from agent.repository.base import Base
 from agent.repository.changes import Changes, PatchLimits, take_out

@@ -32,10 +32,29 @@ async def works_on(box: Sandbox) -> None:
     assert subprocess.run(["true"], timeout=30, check=False).returncode == 0
 
 
-async def left(box: Sandbox) -> int:
-    """How many of the agent's processes are there."""
-    script = "n=0; for p in /proc/[0-9]*; do [ -O $p ] && n=$((n + 1)); done; echo $n"
-    return int((await box.exec(["sh", "-c", script])).output.text())
+COUNT = """
+import os
+facts = {}
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        lines = open(f"/proc/{pid}/status").read().splitlines()
+    except OSError:
+        continue
+    about = dict(line.split(":\\t", 1) for line in lines if ":\\t" in line)
+    facts[pid] = about["Name"], about["State"][0], about["PPid"], about["Uid"].split()[0]
+mine = [pid for pid, fact in facts.items() if fact[3] == str(os.getuid()) and pid != str(os.getpid())]
+dead = [pid for pid in mine if facts[pid][1] == "Z" and facts.get(facts[pid][2], "?")[0] == "bridle-runner"]
+print("count", len(mine), len(dead))
+"""
+
+
+async def left(box: Sandbox) -> tuple[int, int]:
+    """How many processes the agent has, and how many of them are dead and the runner's to be waited for."""
+    for _ in range(20):
+        words = (await box.exec(["python3", "-I", "-c", COUNT])).output.text().split()
+        if words[:1] == ["count"]:
+            return int(words[1]), int(words[2])
+    raise AssertionError("the sandbox does not get round to counting its processes")
 
 
 async def forks(scene: Scene) -> None:
@@ -43,7 +62,9 @@ async def forks(scene: Scene) -> None:
     result = await box.exec(["sh", "-c", "f() { f | f & f; }; f; sleep 60"], timeout=2.0)
     assert result.ending in ("timeout", "exited")
     await works_on(box)
-    assert await left(box) < 5
+    async with asyncio.timeout(30):
+        while (await left(box))[0] > 2:
+            await asyncio.sleep(0.1)
 
 
 async def memory(scene: Scene) -> None:
@@ -85,7 +106,9 @@ async def output(scene: Scene) -> None:
     assert result.output.total > 10_000_000
     assert resident() - before < ROOM
     assert result.output.spill is not None
-    assert int(await scene.sh(f"stat -c %s {result.output.spill}; rm {result.output.spill}", box)) <= SPILLED
+    assert (
+        int(await scene.sh(f"stat -c %s {result.output.spill}; rm {result.output.spill}", box)) <= SPILLED + 4096
+    )
     await works_on(box)
 
 
@@ -105,13 +128,9 @@ async def zombies(scene: Scene) -> None:
     script = "while :; do ( sleep 0.01 & exec sleep 30 ) & done 2>/dev/null"
     assert (await box.exec(["sh", "-c", script], timeout=3)).ending in ("timeout", "exited")
     await works_on(box)
-    dead = "grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l"
-    for _ in range(50):
-        if int(await scene.sh(dead, box)) == 0:
-            break
-        await asyncio.sleep(0.1)
-    else:
-        raise AssertionError("dead processes are left that nobody has waited for")
+    async with asyncio.timeout(30):
+        while (await left(box))[1] > 0:
+            await asyncio.sleep(0.1)
 
 
 ROWS = (

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from support.escape.scene import Attempt, Scene, refused
-from support.lab import Engine, Lab
+import pytest
 
 from agent.repository.changes import PatchLimits, PatchProblem
 from sandboxes.protocol import Sandbox, SandboxError, WorkspaceArchive
+from support.escape.scene import Attempt, Scene, refused
+from support.lab import Engine, Lab
 from tools.protocol import Effect, ToolResult, Workbench
 from tools.registry import default_tools
 
@@ -26,7 +27,8 @@ async def use(box: Sandbox, name: str, /, **arguments: object) -> tuple[ToolResu
 
 LINKS = """
 mkdir -p ~/target /workspace/real .git/hooks && cd /workspace && printf old > ~/target/f && printf old > ~/target/g
-ln -s ~/target/f file; ln -s ~/target folder; ln -s folder/../target/f crooked; ln -s ../home/agent/target/f relative
+ln -s ~/target/f file; ln -s ~/target folder; ln -s folder/../target/f crooked
+ln -s ../home/agent/target/f relative
 ln -s two one; ln -s three two; ln -s ~/target/f three; ln -s /proc/self/root/home/agent/target/f proc
 ln -s .git/hooks hooks; ln -s /proc/self/cwd/.git/hooks/x hook; ln -s ~/target/new dangling; ln -s real/../folder a
 ln ~/target/g hard 2>/dev/null || cp ~/target/g hard
@@ -63,10 +65,8 @@ async def tool_links(scene: Scene) -> None:
 
 async def tool_paths(scene: Scene) -> None:
     path = scene.host_file()
-    before = path.stat()
-    await scene.sh(
-        f"ln -sfn {path} /workspace/to-file; ln -sfn {scene.folder} /workspace/to-folder; ln -sfn / /workspace/to-root"
-    )
+    before = path.stat().st_mtime_ns
+    await scene.sh(f"cd /workspace; ln -sfn {path} to-file; ln -sfn {scene.folder} to-folder; ln -sfn / to-root")
     spelled = (
         str(path),
         f"../../../..{path}",
@@ -80,13 +80,13 @@ async def tool_paths(scene: Scene) -> None:
             result, _ = await use(scene.box, name, path=each, **more)
             assert not result.ok, (name, each)
             assert scene.secret not in result.text
-    found, _ = await use(scene.box, "search", pattern=scene.secret, path="/")
-    assert scene.secret not in found.text.replace(f"{scene.secret!r}", "").partition("No match")[0]
+    for place in (str(scene.folder), "to-folder", f"to-root{scene.folder}", "/proc/1/root", "/tmp"):
+        found, _ = await use(scene.box, "search", pattern=scene.secret[1:-1], path=place)
+        assert scene.secret not in found.text, place
     for each in (*linked, f"/proc/1/root{path}"):
-        result, _ = await use(scene.box, "write", path=each, content="mine")
-        assert not result.ok, each
-    await use(scene.box, "write", path=str(path), content="mine")  # its own file of that name, inside
-    assert (path.read_text(), path.stat()) == (scene.secret, before)
+        await use(scene.box, "write", path=each, content="mine")
+    await use(scene.box, "write", path=str(path), content="mine")  # what comes to be is inside
+    assert (path.read_text(), path.stat().st_mtime_ns) == (scene.secret, before)
     await scene.sh("rm -f to-file to-folder to-root")
 
 
@@ -174,14 +174,10 @@ async def tar_out(scene: Scene) -> None:
     assert tree[b"file"] == (0o120000, str(outside / "canary").encode())
     assert (tree[b"hard"][1], b"pipe" in tree, b"s" in tree) == (b"new\n", False, False)
     assert scene.secret not in str(tree)
-    await scene.sh("truncate -s 2T huge; mkdir many", box)
-    with_huge = box.download("/workspace")
-    try:
-        await lab.take_out_stream(with_huge)
-    except PatchProblem as problem:
-        assert "huge" in str(problem)
-    else:
-        raise AssertionError("two terabytes came back")
+    said = await scene.sh("truncate -s 2T larger; rm larger; truncate -s 3G huge", box)
+    assert "limit exceeded" in said or "too large" in said
+    with pytest.raises(PatchProblem, match="huge is new or changed and larger"):
+        await lab.take_out_stream(box.download("/workspace"))
     assert [each.name for each in outside.iterdir()] == ["canary"]
 
 
@@ -258,8 +254,10 @@ ROWS = (
     Attempt(
         "tool-links",
         "links against the file tools",
-        "`write` and `edit` through fourteen kinds of symbolic and hard links in the workspace, to files outside it and to `.git/hooks`",
-        "The real place is looked up, and a write that has other effects than were claimed is refused (`tools/paths.py`)",
+        "`write` and `edit` through fourteen kinds of symbolic and hard links in the workspace, to files outside "
+        "it and to `.git/hooks`",
+        "The real place is looked up, and a write that has other effects than were claimed is refused "
+        "(`tools/paths.py`)",
         tool_links,
     ),
     Attempt(
@@ -272,15 +270,18 @@ ROWS = (
     Attempt(
         "tar-in",
         "tar slips on the way in",
-        "Archives with `..`, absolute names, links and files through them, hard links, devices, unpacked also into links that the agent planted",
-        "Archives are unpacked inside the sandbox's own root: by the engine, or by `tar` in a namespace (`sandboxes/bubblewrap/sandbox.py`)",
+        "Archives with `..`, absolute names, links and files through them, hard links, devices, unpacked also "
+        "into links that the agent planted",
+        "Archives are unpacked inside the sandbox's own root: by the engine, or by `tar` in a namespace "
+        "(`sandboxes/bubblewrap/sandbox.py`)",
         tar_in,
         seconds=180,
     ),
     Attempt(
         "tar-out",
         "tar slips on the way out",
-        "A workspace with links to the host, hard links, pipes, sockets, names that are options, deep folders, and a file of two terabytes",
+        "A workspace with links to the host, hard links, pipes, sockets, names that are options, deep folders, "
+        "and a file of three gigabytes",
         "The stream is compared and never unpacked; every quantity has a limit (`agent/repository/taking.py`)",
         tar_out,
         seconds=120,
@@ -288,7 +289,8 @@ ROWS = (
     Attempt(
         "tar-crafted",
         "a crafted stream",
-        "The same slips, names that come twice as different things, and too much of everything, as if the engine had sent them",
+        "The same slips, names that come twice as different things, and too much of everything, as if the engine "
+        "had sent them",
         "The same",
         tar_crafted,
         on=("host",),

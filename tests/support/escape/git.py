@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from contextlib import suppress
 from pathlib import Path
-
-from support.escape.scene import Attempt, Scene
-from support.lab import Lab
 
 from agent.outcomes import UsageProblem
 from agent.repository.intake import take_in
@@ -15,6 +13,8 @@ from agent.repository.patch import write_patch
 from agent.repository.source import open_repository
 from agent.workspace import set_up_git
 from sandboxes.protocol import WorkspaceArchive
+from support.escape.scene import Attempt, Scene
+from support.lab import Lab
 
 HOOKS = (
     "reference-transaction",
@@ -91,7 +91,7 @@ class Trap:
 
     def proves_itself(self, lab: Lab) -> None:
         """An ordinary git, outside Bridle, falls into it."""
-        lab.git("add", "-A")
+        subprocess.run(["git", "add", "-A"], cwd=lab.root, capture_output=True, timeout=60, check=False)
         assert [*self.sprung.iterdir()] != []
         for each in self.sprung.iterdir():
             each.unlink()
@@ -127,7 +127,9 @@ async def hostile_repository(scene: Scene) -> None:
 
 PLANT = """
 cd /workspace; trap='{script}'
-for h in {hooks}; do printf '#!/bin/sh\\ntouch {sprung}/agent-%s\\n' $h > .git/hooks/$h; chmod +x .git/hooks/$h; done
+for h in {hooks}; do
+	printf '#!/bin/sh\\ntouch {sprung}/agent-%s\\n' $h > .git/hooks/$h; chmod +x .git/hooks/$h
+done
 cat >> .git/config <<'EOF_CONFIG'
 {config}
 [core]
@@ -136,11 +138,14 @@ cat >> .git/config <<'EOF_CONFIG'
 	path = {repo}/.git/config
 EOF_CONFIG
 echo '* filter=evil diff=evil merge=evil' > .gitattributes; cp .gitattributes .git/info/attributes
-printf '[submodule "s"]\\n\\tpath = s\\n\\turl = ext::sh -c "touch {sprung}/ext"\\n\\tupdate = !touch {sprung}/update\\n' > .gitmodules
+printf '[submodule "s"]\\n\\tpath = s\\n\\turl = ext::sh -c "touch {sprung}/ext"\\n' > .gitmodules
+printf '\\tupdate = !touch {sprung}/update\\n' >> .gitmodules
 mkdir -p s nested bare.git/objects bare.git/refs tools worktrees
 echo 'gitdir: {repo}/.git' > s/.git; echo 'gitdir: ../bare.git' > nested/.git; echo x > nested/x; echo y > s/y
-echo 'ref: refs/heads/main' > bare.git/HEAD; printf '[core]\\n\\tbare = false\\n\\tworktree = ..\\n\\tfsmonitor = %s\\n' "$trap" > bare.git/config
-cp .git/hooks/pre-commit tools/; mkdir -p .git/objects/info; echo '{repo}/.git/objects' > .git/objects/info/alternates
+echo 'ref: refs/heads/main' > bare.git/HEAD
+printf '[core]\\n\\tbare = false\\n\\tworktree = ..\\n\\tfsmonitor = %s\\n' "$trap" > bare.git/config
+cp .git/hooks/pre-commit tools/; mkdir -p .git/objects/info
+ echo '{repo}/.git/objects' > .git/objects/info/alternates
 ln -s {repo}/.git linked; ln -s .git/config config-link; ln -s {repo}/.git/hooks tools/hooks
 mkdir -p .GIT GIT~1 '.git '; echo x > .GIT/config; echo x > GIT~1/config; echo x > '.git /config'
 echo fixed > src/stats.py
@@ -245,15 +250,18 @@ ROWS = (
     Attempt(
         "git-planted",
         "traps in the agent's copy",
-        "Hooks, `core.fsmonitor`, filters, attributes, submodules, nested and bare repositories, `.git` files, alternates, links; then the user's own git looks and merges",
-        "The copy's `.git` never comes back, and no git runs on the copy (`agent/repository/taking.py`, `delivery.py`)",
+        "Hooks, `core.fsmonitor`, filters, attributes, submodules, nested and bare repositories, `.git` files, "
+        "alternates, links; then the user's own git looks and merges",
+        "The copy's `.git` never comes back, and no git runs on the copy (`agent/repository/taking.py`, "
+        "`delivery.py`)",
         planted,
         seconds=120,
     ),
     Attempt(
         "git-hostile",
         "traps in the user's repository",
-        "Thirteen hooks and twenty-one settings that name programs, in the repository that is taken in and delivered to",
+        "Thirteen hooks and twenty-one settings that name programs, in the repository that is taken in and "
+        "delivered to",
         "The one way to start git switches every one off (`agent/repository/plumbing.py`)",
         hostile_repository,
         seconds=120,
@@ -261,8 +269,10 @@ ROWS = (
     Attempt(
         "git-elsewhere",
         "repositories that point elsewhere",
-        "`.git` as a file, `core.worktree`, `include.path`, embedded bare repositories, alternates, links in `.git` and in the tree",
-        "A working tree has to be where its `.git` lies, and links are copied, not followed (`agent/repository/source.py`, `intake.py`)",
+        "`.git` as a file, `core.worktree`, `include.path`, embedded bare repositories, alternates, links in "
+        "`.git` and in the tree",
+        "A working tree has to be where its `.git` lies, and links are copied, not followed "
+        "(`agent/repository/source.py`, `intake.py`)",
         other_places,
         on=("host",),
         seconds=120,

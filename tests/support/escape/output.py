@@ -8,14 +8,14 @@ import os
 import re
 
 from rich.console import Console
-from support.escape.scene import Attempt, Scene, refused
-from support.project import BUGGY, bridle, make_project
-from support.service import Answer, Service, submit
 
 from agent.autonomy.visible import visible
 from agent.journal import CallFinished, CallStarted, CheckRun, Delivered, PatchTaken
 from agent.outcomes import Outcome
 from cli.terminal import TerminalWatcher
+from support.escape.scene import Attempt, Scene, refused
+from support.project import BUGGY, bridle, make_project
+from support.service import Answer, Service, submit
 from tools.protocol import Workbench
 from tools.registry import default_tools
 from tools.shell import ShellArguments
@@ -80,7 +80,7 @@ async def sequences(scene: Scene) -> None:
             )
         )
         watcher.event(Delivered(branch=text, commit=text))
-    printed = screen.getvalue()
+    printed = re.sub(r"  … \d+ more lines? *\r", "", screen.getvalue())  # the screen's own count
     assert "link" in printed
     assert "evil" in printed
     assert {character for character in printed if not character.isprintable()} - {"\n", "\t"} == set()
@@ -96,7 +96,6 @@ for number in (0, 1, 2):
 for path in ("/dev/tty", "/dev/console", "/dev/tty0", "/dev/tty1", "/dev/vcs", "/dev/pts/0", "/proc/1/fd/0"):
     attempt(path, open_for_writing, path)
 master, slave = os.openpty()
-os.setsid()
 attempt("take a terminal", fcntl.ioctl, 0, termios.TIOCSCTTY, 1)
 """
 
@@ -150,12 +149,16 @@ async def arguments(scene: Scene) -> None:
     wrong = wrong_arguments(str(scene.host_file()))
     project = make_project(scene.folder / "project", {"calc.py": BUGGY})
     calls = [Answer(calls=[("shell", text)]) for text in wrong]
-    good = Answer(calls=[("shell", {"command": "echo still $((40 + 2))"})])
+    good = Answer(calls=[("shell", {"command": "echo 'x = 1' >> calc.py; echo still $((40 + 2))"})])
     service = Service([*calls, good, submit("looked")])
     try:
         done = bridle(
             "fix",
             "look",
+            "-a",
+            "full",
+            "--verify",
+            "true",
             "--repo",
             str(project),
             "--model",
@@ -169,7 +172,7 @@ async def arguments(scene: Scene) -> None:
         answers = [str(request["messages"][-1]["content"]) for request in service.requests[1:]]
     finally:
         service.close()
-    assert len(answers) == len(wrong) + 1, done.err
+    assert len(answers) == len(wrong) + 1, answers[-1]
     for text, answer in zip(wrong, answers, strict=False):
         assert "was not run" in answer, text[:80]
         assert len(answer) < 20_000, text[:80]
@@ -187,7 +190,7 @@ async def names(scene: Scene) -> None:
     tools, bench = default_tools(), Workbench(box)
     for tool, fields in (
         ("read", {"path": "."}),
-        ("search", {"pattern": "", "path": "."}),
+        ("search", {"name": "*", "path": "."}),
         ("shell", {"command": "ls"}),
     ):
         text = (await tools[tool].run(tools[tool].arguments.model_validate(fields), bench)).text
@@ -204,14 +207,16 @@ ROWS = (
     Attempt(
         "sequences",
         "escape sequences on the user's screen",
-        "Clipboard, title, cursor, query and print sequences, 8-bit controls, bidirectional and invisible characters, by way of output, results, names and arguments",
+        "Clipboard, title, cursor, query and print sequences, 8-bit controls, bidirectional and invisible "
+        "characters, by way of output, results, names and arguments",
         "Everything shown goes through `agent/autonomy/visible.py` (`cli/terminal.py`, `cli/live.py`)",
         sequences,
     ),
     Attempt(
         "names",
         "file and folder names",
-        "Files and folders called like escape sequences, options, commands and several lines, shown by `read`, `search` and `shell`",
+        "Files and folders called like escape sequences, options, commands and several lines, shown by `read`, "
+        "`search` and `shell`",
         "Names are arguments, never part of a command line, and are made visible",
         names,
     ),
@@ -225,8 +230,10 @@ ROWS = (
     Attempt(
         "arguments",
         "what the model sends as arguments",
-        "A session whose tool calls are deep nests, megabytes, endless numbers, doubled keys, images, mounts, users, folders and variables",
-        "Arguments are parsed with limits into closed models, and what does not fit is told to the model (`agent/loop.py`, `tools/protocol.py`)",
+        "A session whose tool calls are deep nests, megabytes, endless numbers, doubled keys, images, mounts, "
+        "users, folders and variables",
+        "Arguments are parsed with limits into closed models, and what does not fit is told to the model "
+        "(`agent/loop.py`, `tools/protocol.py`)",
         arguments,
         on=("docker",),
         seconds=240,

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from conformance.kinds import KINDS
-from support.escape.scene import Attempt, Scene, refused
-from support.project import bridle, git, make_project
-from support.service import Answer, Service, submit
 
-from agent.outcomes import UsageProblem
-from agent.settings import load, tighten
-from sandboxes.protocol import FileError, SandboxSpec, SandboxUnavailable
+from sandboxes.protocol import FileError, SandboxSpec
+from support.escape.scene import Attempt, Scene, refused
 
 SOCKETS = (
     "docker.sock",
@@ -36,15 +31,9 @@ for name in ("docker.sock", "/var/run/docker.sock", "/containerd-shim"):
 for port in (2375, 2376, 4243):
     with socket.socket() as client:
         attempt("port %d" % port, client.connect, ("127.0.0.1", port))
-found = []
-for folder, folders, names in os.walk("/"):
-    folders[:] = [] if folder == "/proc" else folders
-    for name in names:
-        try:
-            if stat.S_ISSOCK(os.lstat(os.path.join(folder, name)).st_mode):
-                found.append(os.path.join(folder, name))
-        except OSError:
-            pass
+import subprocess
+find = ["find", "/", "-path", "/proc", "-prune", "-o", "-path", "/usr", "-prune", "-o", "-type", "s", "-print"]
+found = subprocess.run(find, capture_output=True, text=True).stdout.split()
 """
 
 
@@ -75,7 +64,8 @@ async def roots(scene: Scene) -> None:
     ]
     begin += ["/proc/thread-self/root/proc/1/root", "/host", "/mnt", "/rootfs", "/proc/self/map_files/.."]
     script = "\n".join(f'cat "{each}{path}"; echo tried' for each in begin)
-    script += f'\nfor p in /proc/[0-9]*; do cat "$p/root{path}" "$p/cwd{path}"; done; ls -d {path.parent}; ln -s {path} /tmp/l; cat /tmp/l'
+    script += f'\nfor p in /proc/[0-9]*; do cat "$p/root{path}" "$p/cwd{path}"; done'
+    script += f"\nls -d {path.parent}; ln -s {path} /tmp/l; cat /tmp/l"
     said = await scene.sh(script)
     assert said.count("tried") == len(begin)
     assert scene.secret not in said
@@ -132,29 +122,27 @@ attempt("runner", open_for_writing, "/proc/1/exe")
 
 async def toolchain(scene: Scene) -> None:
     """A toolchain folder that the agent's user number owns, so that nothing but the mount holds."""
-    folder = scene.folder / "installation"
-    (folder / "bin").mkdir(parents=True)
-    (folder / "pyvenv.cfg").write_text("")
-    tool = folder / "bin" / "tool"
-    tool.write_text(scene.secret)
-    for path in (scene.folder, folder, folder / "bin", tool):
-        path.chmod(0o777)
-        if os.geteuid() == 0 and path != scene.folder:
-            os.chown(path, 1000, 1000)
-    for parent in scene.folder.parents[:2]:
-        parent.chmod(parent.stat().st_mode | 0o711)
-    kind = next(kind for kind in KINDS if kind.name in (scene.backend, f"{scene.backend}-host"))
-    backend = type(kind.make_backend())(host_paths=[folder])
-    before = tool.stat()
-    box = await backend.open(SandboxSpec("test-toolchain"))
-    try:
-        said = await scene.python(CHANGE, str(folder), box=box)
-        assert await scene.sh(f"cat {tool}", box) == scene.secret
-    finally:
-        await box.close()
-    refused(said, also=("ETXTBSY", "EXDEV", "ENOTSUP"), at_least=16)
-    assert tool.stat() == before
-    assert sorted(path.name for path in (folder / "bin").iterdir()) == ["tool"]
+    with TemporaryDirectory(prefix="bridle-test-", dir=Path.home()) as place:  # /tmp would be hidden by its own
+        folder = Path(place) / "installation"
+        tool = folder / "bin" / "tool"
+        tool.parent.mkdir(parents=True)
+        (folder / "pyvenv.cfg").write_text("")
+        tool.write_text(scene.secret)
+        for path in (folder, folder / "bin", tool):
+            path.chmod(0o777)
+            if os.geteuid() == 0:
+                os.chown(path, 1000, 1000)
+        before = tool.stat()
+        backend = type(scene.backend())(host_paths=[folder])
+        box = await backend.open(SandboxSpec("test-toolchain"))
+        try:
+            assert await scene.sh(f"cat {tool}", box) == scene.secret
+            said = await scene.python(CHANGE, str(folder), box=box)
+        finally:
+            await box.close()
+        refused(said, also=("ETXTBSY", "EXDEV", "ENOTSUP"), at_least=16)
+        assert tool.stat() == before
+        assert sorted(path.name for path in (folder / "bin").iterdir()) == ["tool"]
     assert not Path("/usr/bin/bridle-escape").exists()
 
 
@@ -217,124 +205,20 @@ async def working_directory(scene: Scene) -> None:
             await scene.box.start(["cat", "canary"], cwd=path)
 
 
-IMAGES = (
-    "/",
-    "/etc",
-    "../../etc",
-    "host:/",
-    "-v/:/host",
-    "--privileged",
-    "busybox --privileged",
-    "busybox -v /:/host",
-    "docker.sock",
-    "busybox\n--privileged",
-    "http://127.0.0.1/x",
-    "",
-    "host\0",
-)
-
-
-async def images(scene: Scene) -> None:
-    kind = next(kind for kind in KINDS if kind.name in (scene.backend, f"{scene.backend}-host"))
-    for image in IMAGES:
-        with pytest.raises((SandboxUnavailable, ValueError)):
-            await kind.make_backend().open(SandboxSpec("test-image", image=image))
-
-
-WIDER = (
-    'mounts = ["/:/host"]',
-    "privileged = true",
-    'network = "full"',
-    'allow_hosts = ["example.org"]',
-    "image = ['a']",
-    'backend = "none"',
-    'runtime = "runc"',
-    'env = { LD_PRELOAD = "/x" }',
-    'cap_add = ["SYS_ADMIN"]',
-    'model = "x"',
-    'base_url = "http://127.0.0.1/"',
-    'host_paths = ["/root"]',
-    '[sandbox]\nmounts = ["/"]',
-    'image = "host\\u0000x"',
-)
-
-
-async def configuration(scene: Scene) -> None:
-    for text in WIDER:
-        (scene.folder / "bridle.toml").write_text(text)
-        with pytest.raises(UsageProblem):
-            tighten(load({}), scene.folder)
-    settings = load({})
-    (scene.folder / "bridle.toml").write_text(
-        'autonomy = "full"\nmax_steps = 1000000\nverify = "true"\nimage = "x"\n'
-    )
-    after = tighten(settings, scene.folder)
-    assert (after.autonomy, after.max_steps, after.network) == (settings.autonomy, settings.max_steps, None)
-    assert (after.image, after.verify) == (settings.image, settings.verify)
-
-
-async def container_files(scene: Scene) -> None:
-    """A whole session in a repository full of files that other tools start containers from."""
-    canary, wanted = scene.folder / "ran", scene.host_file("wanted")
-    run = f'"touch {canary}"'
-    container = (
-        f'{{"image": "x", "initializeCommand": {run}, "postCreateCommand": {run}, "privileged": true,'
-        f' "mounts": ["source=/,target=/hostroot,type=bind"], "runArgs": ["--privileged", "-v/:/hostroot"],'
-        f' "workspaceMount": "source=/,target=/workspace,type=bind", "containerEnv": {{"A": "${{localEnv:HOME}}"}}}}'
-    )
-    compose = "services: {x: {image: x, privileged: true, volumes: ['/:/hostroot']}}\n"
-    project = make_project(
-        scene.folder / "project",
-        {
-            "a.py": "",
-            ".devcontainer/devcontainer.json": container,
-            ".devcontainer.json": container,
-            "Dockerfile": f"FROM scratch\nRUN touch {canary}\n",
-            "docker-compose.yml": compose,
-            ".envrc": f"touch {canary}\n",
-            ".env": "BRIDLE_NETWORK=full\nBRIDLE_AUTONOMY=full\n",
-            "sitecustomize.py": f"open({str(canary)!r}, 'w')\n",
-            "conftest.py": f"open({str(canary)!r}, 'w')\n",
-        },
-    )
-    look = f"cat /hostroot{wanted} {wanted}; cut -d' ' -f2 /proc/self/mounts; grep ^Cap /proc/self/status; echo looked"
-    service = Service([Answer(calls=[("shell", {"command": look})]), submit()])
-    try:
-        done = bridle(
-            "fix",
-            "look",
-            "--repo",
-            str(project),
-            "--model",
-            "scripted",
-            "--base-url",
-            service.url,
-            "--json",
-            env={"BRIDLE_STATE_DIR": str(scene.folder / "state")},
-        )
-        seen = str(service.requests[1]["messages"][-1])
-    finally:
-        service.close()
-    assert "looked" in seen, done.err
-    assert "CapEff:\\t0000000000000000" in seen
-    assert "hostroot" not in seen.replace(f"/hostroot{wanted}", "")
-    assert scene.secret not in seen
-    assert not canary.exists()
-    assert git(project, "status", "--porcelain") == ""
-
-
 ROWS = (
     Attempt(
         "engine",
         "the engine's socket",
-        "Connecting to the sockets of container engines by path, by abstract name and by port; looking for any socket file",
+        "Connecting to the sockets of container engines by path, by abstract name and by port; looking for any "
+        "socket file",
         "Nothing of `/run` or `/var` is mounted, and the network namespace is the sandbox's own",
         engine,
     ),
     Attempt(
         "roots",
         "the host's root folder",
-        "A file of the host is looked for behind `/proc/self/root`, `/proc/1/root`, every process's `cwd`, descriptors and `..`",
+        "A file of the host is looked for behind `/proc/self/root`, `/proc/1/root`, every process's `cwd`, "
+        "descriptors and `..`",
         "A mount namespace with a root of its own; the runner's links in `/proc` cannot be followed by the agent",
         roots,
     ),
@@ -355,14 +239,16 @@ ROWS = (
     Attempt(
         "toolchain",
         "the host's programs",
-        "Thirteen ways to change a mounted toolchain that the agent's user number owns on the host; writing to `/usr`, to its own and the runner's program",
+        "Twelve ways to change a mounted toolchain that the agent's user number owns on the host; writing to "
+        "`/usr`, to its own and the runner's program",
         "Every mount of the host is read-only",
         toolchain,
     ),
     Attempt(
         "others",
         "other sandboxes of the same user",
-        "Files, unix and abstract sockets, ports, shared memory and processes of one sandbox are looked for in another",
+        "Files, unix and abstract sockets, ports, shared memory and processes of one sandbox are looked for in "
+        "another",
         "Namespaces and folders of its own for each",
         others,
         seconds=90,
@@ -373,29 +259,5 @@ ROWS = (
         "A command is to run, in front and in the background, in a folder of the host",
         "The folder is opened inside, with the agent's rights",
         working_directory,
-    ),
-    Attempt(
-        "images",
-        "images that are more than a name",
-        "Host paths and engine options in place of an image's name",
-        "The name is one field of the engine's interface, never part of a command line; bubblewrap takes `host` only",
-        images,
-    ),
-    Attempt(
-        "configuration",
-        "`bridle.toml` that widens",
-        "Mounts, privileges, network, variables and services in the repository's own configuration",
-        "It has a closed list of keys, and limits in it can only tighten (`agent/settings.py`)",
-        configuration,
-        on=("host",),
-    ),
-    Attempt(
-        "container-files",
-        "configuration of other tools",
-        "A session in a repository with a `devcontainer.json`, a Dockerfile, compose and `.env` files that mount the host and run commands",
-        "None of them is read",
-        container_files,
-        on=("docker",),
-        seconds=120,
     ),
 )

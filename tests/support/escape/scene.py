@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from conformance.kinds import Outside
 
-from sandboxes.protocol import Limits, Sandbox
+from sandboxes.protocol import Backend, Limits, Sandbox
 
 BOTH = ("docker", "bubblewrap")
 """`host` is for attempts on Bridle itself, which open no sandbox."""
@@ -39,11 +39,12 @@ class Attempt:
 class Scene:
     """Where an attempt takes place.
 
-    `box` is shared by attempts that leave it well; `open` opens further ones. `folder` is a folder on the host, of
-    this test alone. `secret` is a text that nobody else knows; where it turns up, something has got through.
+    `backend` makes the backend; `box` is shared by attempts that leave it well; `open` opens further ones.
+    `folder` is a folder on the host, of this test alone. `secret` is a text that nobody else knows; where it turns
+    up, something has got through.
     """
 
-    backend: str
+    backend: Callable[[], Backend]
     box: Sandbox
     open: Callable[..., Awaitable[Sandbox]]
     outside: Outside
@@ -58,7 +59,10 @@ class Scene:
         async def none(**_: Any) -> Sandbox:
             raise AssertionError("this attempt opens no sandbox")
 
-        return cls("host", cast("Sandbox", None), none, cast("Outside", None), folder, secret, monkeypatch)
+        def no_backend() -> Backend:
+            raise AssertionError("this attempt has no backend")
+
+        return cls(no_backend, cast("Sandbox", None), none, cast("Outside", None), folder, secret, monkeypatch)
 
     def host_file(self, name: str = "canary") -> Path:
         """A file on the host that holds the secret."""
