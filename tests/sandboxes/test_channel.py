@@ -61,7 +61,9 @@ async def connected() -> tuple[Channel, RunnerClient, FarEnd]:
 
 def start(client: RunnerClient, on_output: Callable[[bytes], None] | None = None) -> Awaitable[ExecResult]:
     return asyncio.ensure_future(
-        client.exec(["x"], cwd="/", env=None, stdin=b"", timeout=30, max_output=100, on_output=on_output)
+        client.exec(
+            ["x"], cwd="/", env=None, stdin=b"", timeout=30, max_output=100, on_output=on_output, alone=False
+        )
     )
 
 

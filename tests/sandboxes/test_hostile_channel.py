@@ -34,13 +34,22 @@ Ask = Callable[[RunnerClient], Awaitable[object]]
 
 
 def run(client: RunnerClient) -> Awaitable[object]:
-    return client.exec(["x"], cwd="/", env=None, stdin=b"", timeout=30, max_output=LIMIT, on_output=None)
+    return client.exec(
+        ["x"], cwd="/", env=None, stdin=b"", timeout=30, max_output=LIMIT, on_output=None, alone=False
+    )
 
 
 REQUESTS: dict[str, Ask] = {
     "exec": run,
     "exec-live": lambda c: c.exec(
-        ["x"], cwd="/", env=None, stdin=b"in", timeout=30, max_output=LIMIT, on_output=lambda data: None
+        ["x"],
+        cwd="/",
+        env=None,
+        stdin=b"in",
+        timeout=30,
+        max_output=LIMIT,
+        on_output=lambda data: None,
+        alone=False,
     ),
     "read": lambda c: c.read("x", max_bytes=LIMIT),
     "write": lambda c: c.write("x", b"y", expect=None, create_only=False, follow=False),
