@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import posixpath
-import secrets
 import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +22,6 @@ from sandboxes.bubblewrap.scratch import kill_and_wait
 from sandboxes.channel.arguments import path_bytes
 from sandboxes.channel.channel import Channel
 from sandboxes.channel.client import RunnerClient
-from sandboxes.docker.reaper import MAX_SAVED, TRAILER, sync_folder
 from sandboxes.protocol import (
     WORKSPACE,
     ExecResult,
@@ -36,6 +33,7 @@ from sandboxes.protocol import (
     SandboxError,
     SandboxLost,
 )
+from sandboxes.saving import whole_archive
 from sandboxes.threads import in_thread
 
 PIECE = 1 << 18
@@ -229,26 +227,9 @@ async def save(pieces: AsyncIterator[bytes], target: Path) -> None:
 
     Raises OSError when it cannot be written, SandboxError when it is broken or too large.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with temporary.open("xb") as f:
-            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)  # so that the file of a killed process can be told
-            size, tail = 0, b""
-            async for piece in pieces:
-                size += len(piece)
-                if size > MAX_SAVED:
-                    raise SandboxError(f"it is larger than {MAX_SAVED >> 30} GiB")
-                f.write(piece)
-                tail = (tail + piece)[-TRAILER:]
-            if tail != bytes(TRAILER):
-                raise SandboxError("its archive broke off")
-            f.flush()
-            os.fsync(f.fileno())
-        temporary.replace(target)
-        sync_folder(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_archive(target) as take:
+        async for piece in pieces:
+            take(piece)
 
 
 async def _run(view: View, command: Sequence[str], stdin: int) -> tuple[int, str]:

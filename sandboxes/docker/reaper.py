@@ -1,17 +1,13 @@
 """Removing what dead owners left on an engine: containers, their workspaces saved first, and checkpoints.
 
 Threat model: a workspace is the agent's; its archive is written to the given file as bytes, never unpacked here,
-and no more of it than MAX_SAVED. What belongs to owners that live, or might, is not touched. Several reapers at
-once are harmless: each writes a file of its own, locked as long as it is being written (so that the file of one
-that was killed can be told), and renames it when it is whole.
+and no more of it than `saving` allows. What belongs to owners that live, or might, is not touched. Several reapers
+at once are harmless: each writes a file of its own, and renames it when it is whole.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,13 +20,9 @@ from sandboxes.docker.engine import ENGINE_ERRORS, Engine
 from sandboxes.docker.sandbox import open_archive
 from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, Owner, is_anothers, is_dead, read_labels, this_owner
 from sandboxes.protocol import LEFT_BEHIND, WORKSPACE, Reaped, SandboxError
+from sandboxes.saving import UNKNOWN_REQUESTS, whole_archive
 
-MAX_SAVED = 8 << 30
 UNTAGGED = "<none>:<none>"
-UNKNOWN_REQUESTS = 1_000_000
-"""More than a run makes: request numbers go on after it, since a dead owner's own are not known."""
-TRAILER = 1024
-"""A whole tar archive ends with at least this many zero bytes."""
 
 
 def reap(
@@ -157,20 +149,20 @@ def save_workspace(engine: Engine, container: str, target: Path) -> bool:
     """
     with contextlib.suppress(docker.errors.APIError):  # it has stopped already, or is gone
         engine.client().kill(container)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
-        _save(engine, container, temporary)
-        temporary.replace(target)
-        sync_folder(target.parent)
+        pieces, close = open_archive(engine, container, WORKSPACE)
+        try:
+            with whole_archive(target) as take:
+                for piece in pieces:
+                    take(piece)
+        finally:
+            close()
     except docker.errors.NotFound:
         return False
     except (SandboxError, requests.exceptions.RequestException):
         if not _being_removed(engine, container):
             raise
         return False  # by another reaper, whose own copy is whole
-    finally:
-        temporary.unlink(missing_ok=True)
     return True
 
 
@@ -181,31 +173,3 @@ def _being_removed(engine: Engine, container: str) -> bool:
     except docker.errors.NotFound:
         return True
     return status in ("removing", "dead")
-
-
-def _save(engine: Engine, container: str, file: Path) -> None:
-    pieces, close = open_archive(engine, container, WORKSPACE)
-    try:
-        with file.open("xb") as f:
-            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            size, end = 0, b""
-            for piece in pieces:
-                size += len(piece)
-                if size > MAX_SAVED:
-                    raise SandboxError(f"it is larger than {MAX_SAVED >> 30} GiB")
-                f.write(piece)
-                end = (end + piece)[-TRAILER:]
-            if end != bytes(TRAILER):
-                raise SandboxError("its archive broke off")
-            f.flush()
-            os.fsync(f.fileno())
-    finally:
-        close()
-
-
-def sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
