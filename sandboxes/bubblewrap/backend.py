@@ -5,34 +5,34 @@ refused, `scratch` for how its files are kept from acting on the host. A sandbox
 it and dies with it, by its channel and by the kernel's parent-death signal. Its files stay, for the next `reap` to
 save.
 
-What it cannot promise that an engine does: the disk is not limited in total; without control groups, memory and
-processes are limited a process and a user, not together, and a command that ran out of memory fails by itself.
+What it cannot promise that an engine does: without control groups, memory and processes are limited a process and
+a user, not together, and a command that ran out of memory fails by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import re
 import resource
 import secrets
-import select
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sandboxes.bubblewrap import cgroups, doctor, scratch
+from sandboxes.bubblewrap import cgroups, checkpoints, doctor, scratch
+from sandboxes.bubblewrap.archives import pack, save, unpack
 from sandboxes.bubblewrap.cgroups import Group
-from sandboxes.bubblewrap.namespace import Users, View, new_users, start
-from sandboxes.bubblewrap.sandbox import BubblewrapSandbox, First, end, notes_of, pack, save, unpack
+from sandboxes.bubblewrap.checkpoints import Makers
+from sandboxes.bubblewrap.first import First, Made, Pipes, end, greeting
+from sandboxes.bubblewrap.namespace import View, new_users, start
+from sandboxes.bubblewrap.sandbox import BubblewrapSandbox
 from sandboxes.bubblewrap.scratch import Scratch
+from sandboxes.bubblewrap.tree import Known
 from sandboxes.channel.channel import Channel
 from sandboxes.channel.client import open_way_out, tell_limits
 from sandboxes.channel.frames import Ready
@@ -40,19 +40,21 @@ from sandboxes.launch import CAPABILITIES, ENVIRONMENT, entrypoint, runner_paylo
 from sandboxes.network import egress
 from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, is_anothers, is_dead, read_labels, this_owner
 from sandboxes.protocol import (
+    LEFT_BEHIND,
     WORKSPACE,
     Check,
+    Checkpoint,
     Limits,
     Reaped,
     SandboxError,
     SandboxSpec,
     SandboxUnavailable,
 )
+from sandboxes.saving import UNKNOWN_REQUESTS
 from sandboxes.threads import in_thread
 from sandboxes.toolchain import SYSTEM_PATH, find_toolchain
 
 NAME = "bubblewrap"
-READY_SECONDS = 30.0
 MISSING = (
     "There is no bubblewrap here (the program bwrap); install it (`sudo apt install bubblewrap`), "
     "or use a Docker engine."
@@ -98,14 +100,27 @@ class BubblewrapBackend:
         except OSError as e:
             raise unavailable(e) from e
         try:
+            known, requests = Known(), 0
+            if spec.checkpoint is not None:
+                known, requests = await in_thread(
+                    checkpoints.restore, self._folder, spec.checkpoint, made.view.scratch
+                )
             if spec.workspace is not None:
                 await unpack(made.view, spec.workspace.archive, spec.workspace.target)
-            return await self._begin(made, spec)
+            return await self._begin(made, spec, known, requests)
         except BaseException as e:
             await in_thread(made.view.scratch.remove)
             if isinstance(e, OSError):
                 raise unavailable(e) from e
             raise
+
+    async def checkpoints(self, run_prefix: str) -> list[Checkpoint]:
+        """See `Backend` in the protocol."""
+        return await in_thread(checkpoints.listed, self._folder, run_prefix)
+
+    async def drop(self, checkpoint: Checkpoint) -> None:
+        """See `Backend` in the protocol."""
+        await in_thread(checkpoints.drop, self._folder, checkpoint)
 
     async def check(self) -> list[Check]:
         """What is there and what is missing, for `bridle doctor`. Never raises."""
@@ -132,17 +147,20 @@ class BubblewrapBackend:
             target = save_to(known[0]) if save_to else None
             size = await in_thread(left.size) if dry_run else 0
             try:
-                if dry_run or await self._reap_one(left, target):
+                if dry_run or await self._reap_one(left, known[0], target):
                     gone.append(Reaped(left.name, known[0], None if dry_run else target, size=size))
             except (OSError, SandboxError) as e:
                 troubles.append(f"the workspace of {left.name} could not be saved ({e})")
+        found, more = await in_thread(checkpoints.reap, self._folder, keeper, wanted, dry_run=dry_run)
+        gone += found
+        troubles += more
         if not dry_run:
             await in_thread(scratch.sweep, self._folder)
         if troubles:
             raise SandboxError(f"Left below {self._folder}: {'; '.join(troubles)}; make room, or remove it.")
         return gone
 
-    async def _reap_one(self, left: Scratch, target: Path | None) -> bool:
+    async def _reap_one(self, left: Scratch, run_id: str, target: Path | None) -> bool:
         """Save and remove one; False when another reaper did."""
         try:
             while (lock := left.lock()) is None:  # noqa: ASYNC110 -- it is another process's
@@ -156,10 +174,20 @@ class BubblewrapBackend:
             if target is not None:
                 view = await in_thread(self._view, left)
                 await save(pack(view, WORKSPACE), target)
+                await in_thread(self._save_checkpoint, left, run_id)
             await in_thread(left.remove)
         finally:
             os.close(lock)
         return True
+
+    def _save_checkpoint(self, left: Scratch, run_id: str) -> None:
+        """Keep the whole file state, too: the workspace alone lacks what was installed outside it. Blocks."""
+        with contextlib.suppress(SandboxError):  # the workspace is saved, which is what was promised
+            before = checkpoints.listed(self._folder, run_id)
+            number = 1 + max((each.number for each in before if each.run_id == run_id), default=0)
+            keeper = left.labels().get(KEEPER_LABEL, "")
+            about = Makers(run_id, keeper, number, LEFT_BEHIND, UNKNOWN_REQUESTS, this_owner())
+            checkpoints.save(self._folder, left, Known(), about)
 
     def _make(self, spec: SandboxSpec, name: str) -> Made:
         """The files and control groups of a new sandbox. Blocks. Raises OSError, SandboxUnavailable."""
@@ -186,7 +214,7 @@ class BubblewrapBackend:
         """Just enough to read what is left of a sandbox. Blocks. Raises OSError, SandboxUnavailable."""
         return View(program(), left, scratch.etc_folder(self._folder), (), {"PATH": ":".join(SYSTEM_PATH)})
 
-    async def _begin(self, made: Made, spec: SandboxSpec) -> BubblewrapSandbox:
+    async def _begin(self, made: Made, spec: SandboxSpec, known: Known, requests: int) -> BubblewrapSandbox:
         """Start the first process and its runner. Raises SandboxUnavailable, SandboxError, OSError."""
         name = made.view.scratch.name
         ours, theirs = socket.socketpair()
@@ -204,7 +232,8 @@ class BubblewrapBackend:
             ours.setblocking(False)
             channel = await Channel.over(ours, b"", name, packets=False)
             await channel.send_raw(runner_payload())
-            hello = await _greeting(channel, first)
+            hello = await greeting(channel, first)
+            channel.last = requests
             if isinstance(hello, Ready):
                 await tell_limits(channel, spec.limits)
             await open_way_out(channel, hello, spec)
@@ -214,7 +243,8 @@ class BubblewrapBackend:
             raise
         finally:
             pipes.close()
-        return BubblewrapSandbox(made.view, first, "bash" if hello.bash else "sh", channel)
+        shell = "bash" if hello.bash else "sh"
+        return BubblewrapSandbox(made.view, first, shell, channel, spec, known, self.open)
 
     def _start(self, made: Made, limits: Limits, stream: socket.socket, pipes: Pipes) -> First:
         begun = start(
@@ -244,84 +274,6 @@ class BubblewrapBackend:
             os.close(notes_write)
             begun.close()
         return First(outer, made.group, notes)
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a sandbox needs before its first process starts."""
-
-    view: View
-    group: Group
-    pythons: tuple[str, ...]
-    users: Users | None
-
-
-class Pipes:
-    """How bubblewrap says which process is the first one inside, and is made to wait while that is arranged."""
-
-    def __init__(self, maps: bool) -> None:
-        self._info, info = os.pipe()
-        block, self._block = os.pipe()
-        self.waits = {"--info-fd": info, "--block-fd": block}
-        self._maps = -1
-        if maps:
-            self.waits["--userns-block-fd"], self._maps = os.pipe()
-
-    def let_go(self, first: First, made: Made, limits: Limits) -> None:
-        """Arrange it, and let the first process start. Blocks. Raises SandboxUnavailable, OSError."""
-        for fd in self.waits.values():
-            os.close(fd)
-        self.waits = {}
-        pid = self._first_process()
-        if pid is None:
-            first.outer.kill()
-            first.outer.wait()
-            raise SandboxUnavailable(f"bubblewrap does not start: {notes_of(first) or 'it said nothing'}.")
-        first.pidfd = os.pidfd_open(pid)
-        made.view.scratch.started(pid)
-        if made.users:
-            made.users.write_maps(pid)
-            os.write(self._maps, b"1")
-        if limits.pids is not None and "pids" not in made.group.covered:
-            # Counted a user and namespace, so it must not be set before the namespace is there.
-            resource.prlimit(pid, resource.RLIMIT_NPROC, (limits.pids, limits.pids))
-        os.write(self._block, b"1")
-
-    def _first_process(self) -> int | None:
-        """Its number on the host; None when bubblewrap ends without having started one."""
-        text, poller = b"", select.poll()
-        poller.register(self._info, select.POLLIN)
-        while poller.poll(READY_SECONDS * 1000) and (part := os.read(self._info, 4096)):
-            text += part
-            with contextlib.suppress(ValueError, KeyError):
-                return int(json.loads(text)["child-pid"])
-        return None
-
-    def close(self) -> None:
-        """Close what is still open."""
-        for fd in (self._info, self._block, self._maps, *self.waits.values()):
-            if fd >= 0:
-                os.close(fd)
-        self._info = self._block = self._maps = -1
-        self.waits = {}
-
-
-async def _greeting(channel: Channel, first: First) -> Ready:
-    """Wait for the runner's first words. Raises SandboxUnavailable."""
-    either: set[asyncio.Future[Any]] = {channel.hello, channel.ended}
-    try:
-        await asyncio.wait(either, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    except BaseException:
-        channel.close()
-        raise
-    if not channel.hello.done() or channel.hello.cancelled():
-        channel.close()
-        raise SandboxUnavailable(f"bubblewrap does not start: {notes_of(first) or 'it said nothing'}.")
-    hello = channel.hello.result()
-    if not isinstance(hello, Ready):
-        channel.close()
-        raise SandboxUnavailable("No python3 of the host's works in a sandbox; install python3, or use Docker.")
-    return hello
 
 
 def limits_of_each(limits: Limits, group: Group) -> list[tuple[int, int]]:

@@ -55,10 +55,9 @@ def _version(bwrap: str) -> str:
 def weaknesses(covered: frozenset[str]) -> str:
     """In words, what a sandbox's limits are where control groups cover `covered`."""
     missing = [text for name, text in WEAKER.items() if name not in covered]
-    disk = "the disk is not limited in total"
     if not missing:
-        return f"limits by control groups; {disk}"
-    return f"no control group can be made for all limits here: {', '.join(missing)}; {disk}"
+        return "limits by control groups"
+    return f"no control group can be made for all limits here: {', '.join(missing)}"
 
 
 def _mend() -> str:

@@ -1,68 +1,60 @@
 """One open bubblewrap sandbox: the first process with its channel, and the scratch folder that outlives it.
 
-Threat model: the scratch folder's content is the agent's. The host neither lists nor opens it: archives are packed
-and unpacked by a `tar` in a namespace of its own over the same folders, where a planted link leads nowhere that
-the agent could not reach itself. What comes out of that is as untrusted as everything else from inside.
+Threat model: the scratch folder's content is the agent's. The host touches it in two ways only: see `archives` for
+what goes in and out, and `tree` for how it is saved and brought back.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import posixpath
-import subprocess
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from sandboxes.bubblewrap.cgroups import Group
-from sandboxes.bubblewrap.namespace import View, start
-from sandboxes.bubblewrap.scratch import kill_and_wait
-from sandboxes.channel.arguments import path_bytes
+from sandboxes.bubblewrap import checkpoints
+from sandboxes.bubblewrap.archives import pack, unpack
+from sandboxes.bubblewrap.checkpoints import Makers
+from sandboxes.bubblewrap.first import First, end
+from sandboxes.bubblewrap.namespace import View
+from sandboxes.bubblewrap.tree import Known
 from sandboxes.channel.channel import Channel
 from sandboxes.channel.client import RunnerClient
+from sandboxes.ownership import this_owner
 from sandboxes.protocol import (
     WORKSPACE,
+    Checkpoint,
     ExecResult,
-    FileError,
     Listing,
     ProcessInfo,
     ProcessOutput,
     PtySize,
-    SandboxError,
+    Sandbox,
     SandboxLost,
+    SandboxSpec,
 )
-from sandboxes.saving import whole_archive
 from sandboxes.threads import in_thread
-
-PIECE = 1 << 18
-NOT_THERE = 66
-PACK = f"""
-[ -e "$1/$2" ] || [ -L "$1/$2" ] || exit {NOT_THERE}
-tar -c -f - -C "$1" -- "$2" || [ $? = 1 ]  # 1: a file changed while it was read
-"""
-UNPACK = 'mkdir -p -- "$1" && exec tar -x -f - -C "$1" -p --no-same-owner'
-SEES_ALL = "CAP_DAC_READ_SEARCH"
-"""For packing only: the agent may have taken its own right to read a file away."""
-
-
-@dataclass(slots=True)
-class First:
-    """A sandbox's processes: bubblewrap itself, outside, and the first one inside (-1 for what is closed)."""
-
-    outer: subprocess.Popen[bytes]
-    group: Group
-    notes: int
-    pidfd: int = -1
 
 
 class BubblewrapSandbox:
     """See `Sandbox` in the protocol."""
 
-    def __init__(self, view: View, first: First, shell: str, channel: Channel) -> None:
+    def __init__(
+        self,
+        view: View,
+        first: First,
+        shell: str,
+        channel: Channel,
+        spec: SandboxSpec,
+        known: Known,
+        open_another: Callable[[SandboxSpec], Awaitable[BubblewrapSandbox]],
+    ) -> None:
+        """`known`: which of its files a saved state has already."""
         self._view, self._first, self._shell, self._channel = view, first, shell, channel
         self._means = RunnerClient(channel)
+        self._spec, self._known, self._open_another = spec, known, open_another
+        begun = spec.checkpoint
+        self._checkpoints = begun.number if begun is not None and begun.run_id == spec.run_id else 0
+        self._closed = False
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -80,9 +72,8 @@ class BubblewrapSandbox:
 
     @property
     def pid(self) -> int:
-        """The first process's number on the host."""
-        info = Path(f"/proc/self/fdinfo/{self._first.pidfd}").read_text()
-        return int(next(line for line in info.splitlines() if line.startswith("Pid:")).split()[1])
+        """The first process's number on the host; 0 when it lives no more."""
+        return self._first.pid
 
     async def exec(
         self,
@@ -160,117 +151,70 @@ class BubblewrapSandbox:
         async for piece in pack(self._view, path):
             yield piece
 
+    def adopt(self, run_id: str) -> None:
+        self._spec = replace(self._spec, run_id=run_id)
+
+    async def checkpoint(self, label: str = "") -> Checkpoint:
+        async with self._one_at_a_time:
+            return await self._save(label)
+
+    async def restore(self, checkpoint: Checkpoint) -> None:
+        async with self._one_at_a_time:
+            if self._closed:
+                raise SandboxLost(f"The sandbox {self.name} is gone: it was closed.")
+            new = await self._open_another(replace(self._spec, checkpoint=checkpoint, workspace=None))
+            old_view, old_first = self._view, self._first
+            self._channel.close("it went back to a checkpoint")
+            self._view, self._first, self._shell, self._channel = new._view, new._first, new._shell, new._channel
+            self._means, self._spec, self._known = new._means, new._spec, new._known
+            await in_thread(end, old_first, old_view.scratch.name)
+            await in_thread(old_view.scratch.remove)
+
+    async def fork(self, run_id: str, checkpoint: Checkpoint | None = None) -> Sandbox:
+        async with self._one_at_a_time:
+            start = checkpoint or await self._save("fork")
+        try:
+            return await self._open_another(replace(self._spec, run_id=run_id, checkpoint=start, workspace=None))
+        finally:
+            if checkpoint is None:
+                await in_thread(checkpoints.drop, self._home, start)
+
+    @property
+    def _home(self) -> Path:
+        return self._view.scratch.folder.parent
+
+    async def _save(self, label: str) -> Checkpoint:
+        if not self._view.scratch.files.is_dir():
+            raise SandboxLost(f"The sandbox {self.name} is gone.")
+        self._checkpoints += 1
+        about = Makers(
+            self._spec.run_id,
+            self._spec.keeper,
+            self._checkpoints,
+            label,
+            requests=self._channel.last,
+            owner=this_owner(),
+        )
+        made, self._known = await in_thread(
+            checkpoints.save,
+            self._home,
+            self._view.scratch,
+            self._known,
+            about,
+            groups=self._first.group.folders,
+            first=self._first.pid,
+        )
+        return made
+
     async def stop(self) -> None:
         self._channel.close("it was stopped")
         async with self._one_at_a_time:
             await in_thread(end, self._first, self.name)
 
     async def close(self) -> None:
+        self._closed = True
         self._channel.close()
         async with self._one_at_a_time:
+            self._channel.close()  # of what a restore under way has put in its place
             await in_thread(end, self._first, self.name)
             await in_thread(self._view.scratch.remove)
-
-
-def end(first: First, name: str) -> None:
-    """End every process of a sandbox. Blocks; harmless when they have ended. Raises SandboxError."""
-    try:
-        if first.pidfd >= 0:
-            kill_and_wait(first.pidfd, name)
-    finally:
-        first.outer.kill()
-        first.outer.wait()
-        for fd in (first.pidfd, first.notes):
-            if fd >= 0:
-                os.close(fd)
-        first.pidfd = first.notes = -1
-    first.group.remove()
-
-
-async def unpack(view: View, archive: Path, target: str) -> None:
-    """Unpack an archive of the host's making below `target`. Raises FileError, SandboxError, SandboxLost."""
-    path_bytes(target)
-    target = posixpath.join(WORKSPACE, target)
-    with archive.open("rb") as source:
-        code, said = await _run(view, ["sh", "-c", UNPACK, "sh", target], source.fileno())
-    if code != 0:
-        raise FileError("no_space" if "No space" in said else "bad_path", target, said)
-
-
-async def pack(view: View, path: str) -> AsyncIterator[bytes]:
-    """The tar stream of `path`. Raises FileError, SandboxError, SandboxLost."""
-    path_bytes(path)
-    folder, name = posixpath.split(posixpath.normpath(posixpath.join(WORKSPACE, path)))
-    view = replace(view, writable=False)
-    process = await _spawn(
-        view, ["sh", "-c", PACK, "sh", folder, name or "."], subprocess.DEVNULL, subprocess.PIPE, (SEES_ALL,)
-    )
-    assert process.stdout is not None
-    words = asyncio.ensure_future(_last_words(process))
-    try:
-        while piece := await process.stdout.read(PIECE):
-            yield piece
-        said, code = await words, await process.wait()
-    finally:
-        words.cancel()
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-    if code == NOT_THERE:
-        raise FileError("not_found", path)
-    if code != 0:
-        raise SandboxError(f"{path} of sandbox {view.scratch.name} could not be packed: {said or code}.")
-
-
-async def save(pieces: AsyncIterator[bytes], target: Path) -> None:
-    """Write an archive to a file, whole or not at all.
-
-    Raises OSError when it cannot be written, SandboxError when it is broken or too large.
-    """
-    with whole_archive(target) as take:
-        async for piece in pieces:
-            take(piece)
-
-
-async def _run(view: View, command: Sequence[str], stdin: int) -> tuple[int, str]:
-    """Run a command in a namespace of its own: its exit code, and the end of what it said went wrong."""
-    process = await _spawn(view, command, stdin, subprocess.DEVNULL)
-    try:
-        said = await _last_words(process)
-        return await process.wait(), said
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
-async def _spawn(
-    view: View, command: Sequence[str], stdin: int, stdout: int, capabilities: Sequence[str] = ()
-) -> asyncio.subprocess.Process:
-    if not view.scratch.files.is_dir():
-        raise SandboxLost(f"The sandbox {view.scratch.name} is gone.")
-    begun = start(replace(view, shown=()), command, capabilities=capabilities)
-    try:
-        return await asyncio.create_subprocess_exec(
-            *begun.argv, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, pass_fds=begun.fds, env={}
-        )
-    finally:
-        begun.close()
-
-
-async def _last_words(process: asyncio.subprocess.Process) -> str:
-    """The last line of standard error, however long all of it is."""
-    assert process.stderr is not None
-    tail = b""
-    while piece := await process.stderr.read(PIECE):
-        tail = (tail + piece)[-2000:]
-    return (tail.decode("utf-8", "replace").strip().splitlines() or [""])[-1][:300]
-
-
-def notes_of(first: First) -> str:
-    """What bubblewrap or the runner wrote to standard error: the last line."""
-    with contextlib.suppress(OSError):
-        os.set_blocking(first.notes, False)
-        text = os.read(first.notes, 1 << 16).decode("utf-8", "replace").strip()
-        return (text.splitlines() or [""])[-1][:300]
-    return ""

@@ -3,11 +3,13 @@
     bubblewrap/NAME/owner.json    run, keeper and owner as labels; the host user; control groups
     bubblewrap/NAME/first.json    the first process, to be sure that it has ended
     bubblewrap/NAME/files/…       what the sandbox sees as /workspace, /home/agent, /tmp and /var/tmp
+    bubblewrap/checkpoints/…      saved states (see `checkpoints`)
     bubblewrap/etc/PRINT          the host image's /etc, written once
 
 Threat model: everything below `files` is the agent's, links, names and modes included. Nothing here opens, lists
-or follows any of it; it is read and written by programs inside a namespace (see `namespace`), and removed by `rm`,
-which follows no links and minds no depth, once no process is left that could change it meanwhile. The folder
+or follows any of it; it is read and written by programs inside a namespace (see `namespace`), walked by `tree`
+alone, and removed by `rm`, which follows no links and minds no depth, once no process is left that could change it
+meanwhile. The folder
 itself may be entered by its owner alone. JSON files are Bridle's own, and still nothing in them is used as a path
 to anything but control groups, which `cgroups.remove` checks.
 """
@@ -31,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from sandboxes import host_root
-from sandboxes.bubblewrap import cgroups
+from sandboxes.bubblewrap import cgroups, freeze
 from sandboxes.ownership import start_time
 from sandboxes.protocol import SandboxError
 
@@ -61,20 +63,21 @@ class Scratch:
 
     def labels(self) -> dict[str, str]:
         """Whose it is; empty when that is not known."""
-        said = _load(self.folder / "owner.json").get("labels")
+        said = load_json(self.folder / "owner.json").get("labels")
         return {str(k): str(v) for k, v in said.items()} if isinstance(said, dict) else {}
 
     def started(self, pid: int) -> None:
         """Note the first process. Raises OSError."""
         first = {"pid": pid, "start": start_time(pid)}
-        _store(self.folder / "first.json", first)
+        store_json(self.folder / "first.json", first)
 
     def end_first_process(self) -> None:
         """Make sure that the first process, and with it every other one inside, is gone. Blocks.
 
         Raises SandboxError when it does not end.
         """
-        first = _load(self.folder / "first.json")
+        freeze.thaw(self._groups())  # its owner may have died while it saved the files
+        first = load_json(self.folder / "first.json")
         pid, start = first.get("pid"), first.get("start")
         if not isinstance(pid, int) or pid <= 1 or not isinstance(start, str):
             return
@@ -109,7 +112,7 @@ class Scratch:
 
     def remove(self) -> None:
         """Remove all of it, control groups too. Blocks. Harmless when it is gone; raises SandboxError."""
-        groups = _load(self.folder / "owner.json").get("groups")
+        groups = self._groups()
         gone = self.folder.with_name(f".gone-{self.name}-{secrets.token_hex(4)}")
         try:
             self.folder.rename(gone)
@@ -118,9 +121,14 @@ class Scratch:
         except OSError as e:
             raise SandboxError(f"The files of sandbox {self.name} cannot be removed: {e.strerror}.") from e
         remove_tree(gone)
-        for group in groups if isinstance(groups, list) else ():
-            if isinstance(group, str) and Path(group).name == self.name:
-                cgroups.remove(Path(group))
+        for group in groups:
+            cgroups.remove(group)
+
+    def _groups(self) -> list[Path]:
+        """Its control groups."""
+        said = load_json(self.folder / "owner.json").get("groups")
+        groups = [Path(each) for each in said if isinstance(each, str)] if isinstance(said, list) else []
+        return [each for each in groups if each.name == self.name and cgroups.TOP in each.parents]
 
 
 def create(
@@ -132,7 +140,7 @@ def create(
     new = home / f".new-{name}"
     new.mkdir(mode=0o700)
     about = {"labels": dict(labels), "user": user, "groups": [str(g) for g in groups]}
-    _store(new / "owner.json", about)
+    store_json(new / "owner.json", about)
     (new / "files").mkdir(mode=0o755)
     for place in PLACES:
         (new / "files" / place).mkdir()
@@ -150,7 +158,7 @@ def existing(home: Path) -> list[Scratch]:
         for folder in sorted(home.iterdir()):
             if folder.name.startswith(".") or not (folder / "owner.json").is_file():
                 continue
-            user = _load(folder / "owner.json").get("user")
+            user = load_json(folder / "owner.json").get("user")
             found.append(Scratch(folder, user if isinstance(user, int) and user > 0 else None))
     return found
 
@@ -212,13 +220,15 @@ def etc_folder(home: Path) -> Path:
     return folder / "etc"
 
 
-def _store(file: Path, what: dict[str, Any]) -> None:
+def store_json(file: Path, what: Mapping[str, Any]) -> None:
+    """Write it, whole or not at all. Raises OSError."""
     part = file.with_name(f".{file.name}.part")
     part.write_text(json.dumps(what))
     part.replace(file)
 
 
-def _load(file: Path) -> dict[str, Any]:
+def load_json(file: Path) -> dict[str, Any]:
+    """What it says; nothing when it is not there, or is no JSON object."""
     try:
         what = json.loads(file.read_bytes())
     except (OSError, ValueError):
