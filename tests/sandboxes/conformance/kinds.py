@@ -16,6 +16,7 @@ from sandboxes.bubblewrap.backend import BubblewrapBackend, default_folder
 from sandboxes.bubblewrap.sandbox import BubblewrapSandbox
 from sandboxes.bubblewrap.scratch import PLACES
 from sandboxes.docker.backend import DockerBackend
+from sandboxes.ownership import RUN_LABEL
 from sandboxes.protocol import Backend, Sandbox
 
 
@@ -36,6 +37,9 @@ class Outside(Protocol):
 
     def first_process(self, box: Sandbox) -> int:
         """The process id on the host of its first process."""
+
+    def left(self, prefix: str) -> list[str]:
+        """What there is of runs whose ids begin so: sandboxes, checkpoints, and what is half made or half gone."""
 
     def close(self) -> None:
         """Give up what this holds."""
@@ -62,6 +66,14 @@ class OnTheEngine:
     def first_process(self, box: Sandbox) -> int:
         return int(self._client.inspect_container(box.name)["State"]["Pid"])
 
+    def left(self, prefix: str) -> list[str]:
+        wanted = {"label": RUN_LABEL}
+        things = [
+            *self._client.containers(all=True, filters=wanted),
+            *self._client.images(all=True, filters=wanted),
+        ]
+        return [str(t["Id"]) for t in things if t["Labels"][RUN_LABEL].startswith(prefix)]
+
     def close(self) -> None:
         self._client.close()
 
@@ -85,6 +97,11 @@ class InNamespaces:
     def first_process(self, box: Sandbox) -> int:
         assert isinstance(box, BubblewrapSandbox)
         return box.pid
+
+    def left(self, prefix: str) -> list[str]:
+        home = default_folder(os.environ)
+        found = [*home.glob(f"*{prefix}*"), *home.glob(f".*{prefix}*"), *home.glob(f"checkpoints/*{prefix}*")]
+        return [str(each) for each in [*found, *home.glob(f"checkpoints/.*{prefix}*")]]
 
     def close(self) -> None:
         pass
