@@ -80,7 +80,13 @@ class Pipes:
             os.write(self._maps, b"1")
         if limits.pids is not None and "pids" not in made.group.covered:
             # Counted a user and namespace, so it must not be set before the namespace is there.
-            resource.prlimit(pid, resource.RLIMIT_NPROC, (limits.pids, limits.pids))
+            try:
+                resource.prlimit(pid, resource.RLIMIT_NPROC, (limits.pids, limits.pids))
+            except PermissionError as e:
+                raise SandboxUnavailable(
+                    "The processes of a sandbox cannot be limited here: no control group can be made, and this "
+                    "user lacks CAP_SYS_RESOURCE; use a Docker engine."
+                ) from e
         os.write(self._block, b"1")
 
     def _first_process(self) -> int | None:
