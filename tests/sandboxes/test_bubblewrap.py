@@ -57,7 +57,7 @@ async def fresh(folder: Path) -> AsyncIterator[Open]:
 
 def left_in(folder: Path) -> list[str]:
     """What of sandboxes is there, finished or not."""
-    return [each.name for each in folder.iterdir() if each.name != "etc"]
+    return [each.name for each in folder.iterdir() if each.name not in ("etc", "checkpoints")]
 
 
 async def text(box: BubblewrapSandbox, script: str) -> str:
