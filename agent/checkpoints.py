@@ -95,6 +95,8 @@ class Checkpoints:
     async def make_first(self, before: str) -> None:
         """Save the file state of a sandbox that nothing runs in yet, and see that later ones are quick."""
         made = await self.make(before)
+        if self._backend.incremental:
+            return
         if isinstance(made, CheckpointMade) and made.bytes > REBASE_BYTES:
             await self._sandbox.restore(as_checkpoint(made))
 

@@ -213,6 +213,7 @@ async def report(session: Session, judged: Judged) -> Report:
         outcome=end.outcome,
         exit_code=end.outcome.exit_code,
         detail=session.secrets.mask(end.detail),
+        backend=session.backend.name,
         summary=session.secrets.mask(end.summary),
         branch=branch.branch if branch else None,
         commit=branch.commit if branch else None,

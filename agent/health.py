@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
+from dataclasses import replace
 
 from agent.models.profiles import LOCAL, REPLAY
 from agent.outcomes import UsageProblem
+from agent.settings import load
 from agent.store import state_dir
-from sandboxes.docker.backend import DockerBackend
 from sandboxes.protocol import Check
+from sandboxes.select import BACKENDS, WEAKER, BackendChoice, make_backend
 
 
 async def checkup() -> list[Check]:
     """All checks, in the order in which a newcomer needs them. Changes nothing."""
-    return [_python(), _git(), *await DockerBackend().check(), *_models(), _state()]
+    return [_python(), _git(), *await _backends(), *_models(), _state()]
+
+
+async def _backends() -> list[Check]:
+    """Both backends, and which one is used; the other one need not be there."""
+    choice: BackendChoice = "auto"
+    runtime: str | None = None
+    with contextlib.suppress(UsageProblem):  # told with the models
+        settings = load({})
+        choice, runtime = settings.backend, settings.runtime
+    found = {
+        name: await make_backend(name, runtime=runtime if name == "docker" else None).check() for name in BACKENDS
+    }
+    engine = bool(found["docker"]) and found["docker"][0].ok
+    falls_back = choice == "auto" and runtime is None and not engine and all(c.ok for c in found["bubblewrap"])
+    used = "bubblewrap" if choice == "bubblewrap" or falls_back else "docker"
+    detail = f"{used} (`backend` is {choice})"
+    if used == "bubblewrap":
+        detail += f"; what it does not promise: {WEAKER}"
+    checks = [Check("Sandboxes", ok=True, detail=detail)]
+    for name in BACKENDS:
+        checks += [replace(check, needed=name == used) for check in found[name]]
+    return checks
 
 
 def _python() -> Check:
@@ -30,7 +55,6 @@ def _git() -> Check:
 def _models() -> list[Check]:
     from agent.models.embedded import model_status
     from agent.models.select import default_model_name
-    from agent.settings import load
 
     local = model_status()
     try:

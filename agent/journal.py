@@ -72,6 +72,8 @@ class SandboxOpened(Event):
     backend: str
     seconds: float
     network: str = "none"
+    runtime: str = ""
+    """The OCI runtime that was asked for; empty for the engine's own choice."""
 
 
 class NetworkRequested(Event):

@@ -62,7 +62,7 @@ async def prepare(session: Session, *, finished: bool) -> Work:
     session.gate = Gate(session.settings.autonomy, session.approver, session.record, listed=listed)
     await network.approve(session)
     suggested = repository_settings(session.repository.root)
-    session.image = session.settings.image or suggested.image or DEFAULT_IMAGE
+    session.image = _image(session, suggested)
     base = session.base = await _take_in(session)
     session.verification = _verification(session, suggested, base)
     session.spares = Pool(session.backend, 1, run_id=f"{session.folder.id}.spare", refill=False)
@@ -85,6 +85,18 @@ async def prepare(session: Session, *, finished: bool) -> Work:
     return work
 
 
+def _image(session: Session, suggested: RepositorySettings) -> str:
+    """What to open. Raises UsageProblem where the backend has no such thing."""
+    image = session.settings.image or suggested.image or DEFAULT_IMAGE
+    if session.backend.name == "bubblewrap" and image != "host":
+        who = "" if session.settings.image else ", which bridle.toml of the repository names"
+        raise UsageProblem(
+            f"bubblewrap shows the host's own toolchain and no image such as {image}{who}: give --image host to "
+            "work with your toolchain, or --backend docker with an engine that answers"
+        )
+    return image
+
+
 async def _files(session: Session, finished: bool) -> CheckpointMade | Path | None:
     """What the sandbox is to hold: all files of a checkpoint, a saved workspace, or None for the base alone."""
     complete(session.folder, session.journal.events)
@@ -93,6 +105,8 @@ async def _files(session: Session, finished: bool) -> CheckpointMade | Path | No
     saved = session.folder.workspace if session.folder.workspace.exists() else None
     opened = [e for e in session.journal.events if isinstance(e, SandboxOpened)]
     if not opened or (opened[-1].backend, opened[-1].image) != (session.backend.name, session.image):
+        if opened and saved is not None:
+            session.watch.note("going on from the saved workspace alone: it was another backend, or another image")
         return saved
     try:
         held = await held_checkpoints(session.backend, session.folder.id, session.journal.events, session.record)
@@ -104,7 +118,7 @@ async def _files(session: Session, finished: bool) -> CheckpointMade | Path | No
     if isinstance(event, CheckpointMade) and event.id in {each.id for each in held}:
         return event
     if saved is not None:
-        session.watch.note("the engine has no checkpoint of it any more: going on from the saved workspace alone")
+        session.watch.note("there is no checkpoint of it any more: going on from the saved workspace alone")
     return saved
 
 
@@ -119,7 +133,14 @@ async def _tidy(session: Session) -> None:
         raise
     except SandboxError as error:  # somebody else's leftovers must not keep this session from starting
         session.watch.note(str(error))
-        return
+        gone = []
+    for other in session.others:
+        try:
+            gone += await other.reap(store.save_to, keeper=str(store.root), wanted=store.wants)
+        except SandboxUnavailable:
+            continue  # it is not in use here
+        except SandboxError as error:
+            session.watch.note(str(error))
     for each in gone:
         if each.kind == "sandbox":
             kept = "; its work is kept" if each.saved else ""
@@ -159,6 +180,7 @@ async def _open_sandbox(session: Session, base: Base, files: CheckpointMade | Pa
             backend=name,
             seconds=seconds,
             network=str(spec.network),
+            runtime=session.settings.runtime or "",
         )
     )
     session.safe = False

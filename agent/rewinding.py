@@ -77,7 +77,7 @@ async def plan(backend: Backend, folder: SessionFolder, journal: Journal, number
         raise UsageProblem(f"session {folder.id} has no checkpoint {number} ({known}); `bridle rewind` lists them")
     if not found[number].held:
         raise UsageProblem(
-            f"checkpoint {number} of session {folder.id} is no longer on the engine: it was dropped to make room, "
+            f"checkpoint {number} of session {folder.id} is no longer there: it was dropped to make room, "
             "or removed; choose another one"
         )
     event = next(e for e in events if isinstance(e, CheckpointMade) and e.number == number)

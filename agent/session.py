@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from agent.autonomy.gate import Answer, Approver, Gate, Question
 from agent.budgets import Spent
 from agent.checkpoints import Checkpoints
-from agent.journal import AnyEvent, Journal, LevelChanged, SessionResumed, SessionStarted
+from agent.journal import AnyEvent, Journal, LevelChanged, SandboxOpened, SessionResumed, SessionStarted
 from agent.models.protocol import Model, Reply, Request
 from agent.outcomes import Outcome
 from agent.repository.base import Base
@@ -41,6 +41,7 @@ class Report(BaseModel):
     outcome: Outcome
     exit_code: int
     detail: str
+    backend: str = ""
     summary: str = ""
     branch: str | None = None
     commit: str | None = None
@@ -142,6 +143,8 @@ class Session:
     secrets: Secrets = field(default_factory=Secrets)
     interrupt: Interrupt = field(default_factory=Interrupt)
     outside: Outside | None = None
+    others: Sequence[Backend] = ()
+    """Backends that are not in use, but may have leftovers."""
     image: str = ""
     base: Base | None = None
     sandbox: Sandbox | None = None
@@ -168,6 +171,11 @@ def start_event(folder: SessionFolder, settings: Settings, task: str, repository
         repository=str(repository.root),
         options=settings.model_dump(mode="json", exclude_none=True),
     )
+
+
+def last_opening(events: Sequence[AnyEvent]) -> SandboxOpened | None:
+    """The latest sandbox of a session: what a resumed one goes on with."""
+    return next((event for event in reversed(events) if isinstance(event, SandboxOpened)), None)
 
 
 def options_of(events: Sequence[AnyEvent]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ without characters that act or hide, so that it can be shown to a person as it i
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tomllib
 from pathlib import Path
@@ -26,9 +27,11 @@ from agent.budgets import Budgets
 from agent.outcomes import UsageProblem
 from agent.secrets import InjectSetting, checked_sources
 from sandboxes.network.rules import Network, NetworkMode, parse_rule
+from sandboxes.select import BackendChoice
 
 Strategy = Literal["loop", "repair"]
 
+_RUNTIME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 MAX_REPOSITORY_FILE = 64 << 10
 """Bytes of a `bridle.toml`."""
 MAX_LIMIT = 10**12
@@ -46,6 +49,10 @@ class Settings(BaseSettings):
     """The service, when it is not OpenAI's (OPENAI_BASE_URL works too)."""
     autonomy: Level = DEFAULT_LEVEL
     """The level, by number or name."""
+    backend: BackendChoice = "auto"
+    """`docker`, `bubblewrap`, or `auto`: Docker where an engine answers, else bubblewrap."""
+    runtime: str | None = None
+    """The OCI runtime of Docker's containers, such as `runsc`; by default the engine's own choice."""
     image: str | None = None
     """`host`, or an image that the engine has; by default the repository's choice, else `host`."""
     strategy: Strategy | None = None
@@ -79,6 +86,13 @@ class Settings(BaseSettings):
     @classmethod
     def _level(cls, value: Any) -> Any:
         return parse_level(value) if isinstance(value, str) else value
+
+    @field_validator("runtime")
+    @classmethod
+    def _runtime(cls, value: str | None) -> str | None:
+        if value is not None and not _RUNTIME.fullmatch(value):
+            raise ValueError("it has to be a runtime's name, such as runsc")
+        return value
 
     @field_validator("allow_hosts", mode="before")
     @classmethod

@@ -36,8 +36,7 @@ def clean(
 
     from agent.housekeeping import Reaper, Swept, drop_session, finished_sessions, sweep
     from agent.store import Store
-    from sandboxes.bubblewrap.backend import BubblewrapBackend
-    from sandboxes.docker.backend import DockerBackend
+    from sandboxes.select import BACKENDS, make_backend
 
     store = Store()
     dropped = Swept()
@@ -46,7 +45,7 @@ def clean(
         if old and not dry_run and not yes:
             _ask(old, older_than, asked_for_json=as_json)
         dropped.gone = [gone for folder in old if (gone := drop_session(folder, dry_run=dry_run))]
-    backends: list[Reaper] = [DockerBackend(), BubblewrapBackend()]
+    backends: list[Reaper] = [make_backend(name) for name in BACKENDS]
     swept = asyncio.run(sweep(store, backends, dry_run=dry_run, all_sessions=all_sessions))
     swept.gone = dropped.gone + swept.gone
     if as_json:

@@ -29,9 +29,10 @@ def doctor(
 
         out = Console(highlight=False, soft_wrap=True)
         for check in checks:
-            mark = "[green]ok     [/]" if check.ok else "[red]missing[/]"
+            missing = "[red]missing[/]" if check.needed else "[dim]not here[/]"
+            mark = "[green]ok     [/]" if check.ok else missing
             out.print(f"{mark} {check.what}: {escape(visible(check.detail))}")
             if not check.ok and check.mend:
-                out.print(f"        mend it: {escape(visible(check.mend))}")
-    if not all(check.ok for check in checks):
+                out.print(f"        {'mend it' if check.needed else 'if wanted'}: {escape(visible(check.mend))}")
+    if not all(check.ok for check in checks if check.needed):
         raise typer.Exit(2)

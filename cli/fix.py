@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from agent.journal import Journal
+    from collections.abc import Mapping, Sequence
+
+    from agent.journal import AnyEvent, Journal
     from agent.repository.source import Repository
     from agent.session import Report, Session
     from agent.settings import Settings
@@ -30,6 +32,11 @@ Autonomy = Annotated[
 ]
 Verify = Annotated[str | None, typer.Option(help="The command that must pass; found for pytest projects.")]
 VerifyTimeout = Annotated[float | None, typer.Option(help="Seconds the verify command may take (600).")]
+BackendName = Annotated[
+    str | None,
+    typer.Option("--backend", help="`docker`, `bubblewrap`, or `auto`: Docker where an engine answers."),
+]
+Runtime = Annotated[str | None, typer.Option(help="The OCI runtime of Docker's containers, such as runsc.")]
 Image = Annotated[
     str | None, typer.Option(help="`host` (your own toolchain, read-only) or an image the engine has.")
 ]
@@ -86,6 +93,8 @@ def fix(
     autonomy: Autonomy = None,
     verify: Verify = None,
     verify_timeout: VerifyTimeout = None,
+    backend: BackendName = None,
+    runtime: Runtime = None,
     image: Image = None,
     network: Network = None,
     allow_hosts: AllowHosts = None,
@@ -130,6 +139,8 @@ def resume(
     autonomy: Autonomy = None,
     verify: Verify = None,
     verify_timeout: VerifyTimeout = None,
+    backend: BackendName = None,
+    runtime: Runtime = None,
     image: Image = None,
     network: Network = None,
     allow_hosts: AllowHosts = None,
@@ -165,7 +176,7 @@ def resume(
     repository = open_repository(Path(begun.repository))
     options = options_of(events)
     sources = {**options.get("secrets", {}), **sources_from(secrets or [])}
-    settings = _complete(load({**options, **given, "secrets": sources}))
+    settings = _complete(_as_opened(load({**options, **given, "secrets": sources}), events, given))
     values = read_secrets(settings.secrets)
     journal = open_journal(folder, values)
     _go(folder, journal, settings, repository, begun.task, values, as_json=json)
@@ -197,10 +208,33 @@ def _read_issue(issue: str) -> str:
     return text
 
 
+def _as_opened(settings: Settings, events: Sequence[AnyEvent], given: Mapping[str, object]) -> Settings:
+    """A session goes on with the backend and the runtime that its last sandbox had, unless others are given."""
+    from agent.session import last_opening
+    from sandboxes.select import BACKENDS
+
+    opened = last_opening(events)
+    if opened is None:
+        return settings
+    kept: dict[str, object] = {}
+    if "backend" not in given and opened.backend in BACKENDS:
+        kept["backend"] = opened.backend
+    if "runtime" not in given:
+        same = kept.get("backend", settings.backend) == opened.backend
+        kept["runtime"] = (opened.runtime or None) if same else None
+    return settings.model_copy(update=kept)
+
+
 def _complete(settings: Settings) -> Settings:
     """The settings with the model named, refused where they cannot work together."""
     from agent.models.select import default_model_name
     from agent.outcomes import UsageProblem
+
+    if settings.runtime is not None and settings.backend == "bubblewrap":
+        raise UsageProblem(
+            f"the runtime {settings.runtime} is one of Docker's, which bubblewrap does not use: leave it out, or "
+            "give --backend docker"
+        )
 
     if settings.max_cost is not None and settings.price is None:
         raise UsageProblem("--max-cost needs --price IN/OUT: the price of the model's tokens is not known")
@@ -228,12 +262,15 @@ def _go(
     from agent.session import PatientApprover, Session
     from agent.store import Store
     from cli.terminal import QuietWatcher, TerminalWatcher, console, show_report
-    from sandboxes.docker.backend import DockerBackend
+    from sandboxes.select import choose, other_backends
 
     log.configure(secrets)
     watch = MaskedWatcher(QuietWatcher() if as_json else TerminalWatcher(console(), secrets.mask), secrets)
     approver = AbsentApprover() if as_json else default_approver()
     environment = virtual_environment(repository)
+    chosen = choose(settings.backend, host_paths=[environment] if environment else [], runtime=settings.runtime)
+    if chosen.note:
+        watch.note(chosen.note)
     session = Session(
         folder=folder,
         journal=journal,
@@ -241,7 +278,8 @@ def _go(
         task=secrets.mask(task),
         repository=repository,
         store=Store(),
-        backend=DockerBackend(host_paths=[environment] if environment else []),
+        backend=chosen.backend,
+        others=other_backends(chosen.backend, asked_engine=settings.backend == "auto"),
         approver=PatientApprover(MaskedApprover(approver, secrets)),
         watch=watch,
         make_model=lambda: make_model(settings.model or "", base_url=settings.base_url, on_retry=watch.note),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from agent.journal import AnyEvent
     from agent.rewinding import Plan, Point
     from agent.store import SessionFolder, Store
     from sandboxes.protocol import Backend
@@ -34,16 +35,17 @@ def rewind(
     from agent.outcomes import Outcome, UsageProblem
     from agent.repository.stream import PatchProblem
     from agent.store import Store
-    from sandboxes.docker.backend import DockerBackend
     from sandboxes.protocol import SandboxError
 
     store = Store()
     folder = store.find(session)
+    events = _events(folder)
+    backend = _backend(events)
     try:
         if to is None:
-            asyncio.run(_list(DockerBackend(), folder, as_json=as_json))
+            asyncio.run(_list(backend, folder, events, as_json=as_json))
             return
-        done = asyncio.run(_go_back(DockerBackend(), store, folder, to, yes=yes, as_json=as_json))
+        done = asyncio.run(_go_back(backend, store, folder, to, yes=yes, as_json=as_json))
     except SandboxError as error:
         typer.echo(f"bridle: {error}", err=True)
         raise typer.Exit(Outcome.SANDBOX_FAILED.exit_code) from None
@@ -53,16 +55,33 @@ def rewind(
         raise typer.Exit(Outcome.APPROVAL_NEEDED.exit_code)
 
 
-async def _list(backend: Backend, folder: SessionFolder, *, as_json: bool) -> None:
-    from agent.checkpoints import prefix_of
+def _events(folder: SessionFolder) -> list[AnyEvent]:
     from agent.journal import JournalDamaged, read_events
     from agent.outcomes import UsageProblem
-    from agent.rewinding import points
 
     try:
-        events = read_events(folder.journal)
+        return read_events(folder.journal)
     except (JournalDamaged, FileNotFoundError) as error:
         raise UsageProblem(f"the journal of session {folder.id} cannot be read: {error}") from error
+
+
+def _backend(events: Sequence[AnyEvent]) -> Backend:
+    """The one that has the session's checkpoints; what the settings say for a session without a sandbox."""
+    from agent.session import last_opening
+    from agent.settings import load
+    from sandboxes.select import BACKENDS, choose, make_backend
+
+    opened = last_opening(events)
+    known = next((name for name in BACKENDS if opened is not None and name == opened.backend), None)
+    if opened is None or known is None:
+        return choose(load({}).backend).backend
+    return make_backend(known, runtime=opened.runtime or None if known == "docker" else None)
+
+
+async def _list(backend: Backend, folder: SessionFolder, events: Sequence[AnyEvent], *, as_json: bool) -> None:
+    from agent.checkpoints import prefix_of
+    from agent.rewinding import points
+
     held = await backend.checkpoints(prefix_of(folder.id))
     found = points(events, held)
     size = sum(each.size for each in held)
@@ -74,7 +93,7 @@ async def _list(backend: Backend, folder: SessionFolder, *, as_json: bool) -> No
         typer.echo(f"Session {folder.id} has no checkpoints.")
         return
     _show_points(found)
-    typer.echo(f"\n{_bytes(size)} on the engine's disk. Go back: bridle rewind {folder.id} --to NUMBER")
+    typer.echo(f"\n{_bytes(size)} on the disk. Go back: bridle rewind {folder.id} --to NUMBER")
 
 
 def _show_points(found: Sequence[Point]) -> None:

@@ -22,7 +22,7 @@ WIDE = 200
 
 
 def sessions(
-    disk: Annotated[bool, typer.Option("--disk", help="Also what their checkpoints take on the engine.")] = False,
+    disk: Annotated[bool, typer.Option("--disk", help="Also what their checkpoints take of the disk.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List the sessions, oldest first."""
@@ -71,18 +71,19 @@ def _row(line: SessionLine, held: dict[str, int] | None) -> dict[str, str]:
 
 
 def _held(sessions: Iterable[str]) -> dict[str, int]:
-    """Bytes that the checkpoints of each session add on the engine's disk. Raises UsageProblem."""
+    """Bytes that the checkpoints of each session take of the disk. A backend that does not answer is told."""
     import asyncio
 
     from agent.checkpoints import prefix_of
-    from agent.outcomes import UsageProblem
-    from sandboxes.docker.backend import DockerBackend
-    from sandboxes.protocol import SandboxError
+    from sandboxes.protocol import Checkpoint, SandboxError
+    from sandboxes.select import BACKENDS, make_backend
 
-    try:
-        found = asyncio.run(DockerBackend().checkpoints(""))
-    except SandboxError as error:
-        raise UsageProblem(str(error)) from error
+    found: list[Checkpoint] = []
+    for name in BACKENDS:
+        try:
+            found += asyncio.run(make_backend(name).checkpoints(""))
+        except SandboxError as error:
+            typer.echo(f"bridle: checkpoints of {name} are not counted: {error}", err=True)
     return {
         session: sum(each.size for each in found if each.run_id.startswith(prefix_of(session)))
         for session in sessions

@@ -146,7 +146,8 @@ class TerminalWatcher:
         match event:
             case SandboxOpened():
                 reach = f" · network {event.network}" if event.network != "none" else ""
-                where = f" {event.backend} · image {event.image}{reach} · {event.seconds:.1f} s"
+                runtime = f" ({event.runtime})" if event.runtime else ""
+                where = f" {event.backend}{runtime} · image {event.image}{reach} · {event.seconds:.1f} s"
                 self.line(("sandbox", "green"), where)
             case CheckpointMade():
                 self.line((f"checkpoint {event.number} before {_brief(event.before)}", "dim"))

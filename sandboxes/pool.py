@@ -58,6 +58,10 @@ class Pool:
     def name(self) -> str:
         return self._backend.name
 
+    @property
+    def incremental(self) -> bool:
+        return self._backend.incremental
+
     def prepare(self, spec: SandboxSpec) -> None:
         """Begin to open sandboxes of the spec's kind, up to the pool's size, and come back at once.
 

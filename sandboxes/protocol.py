@@ -236,7 +236,7 @@ class Checkpoint:
 
     `id` is the backend's name for it; `number` counts a run's checkpoints from 1 and is never used twice;
     `label` is the caller's own text; `created` is seconds since the epoch; `size` is the bytes that it adds to
-    what the sandbox was opened from, which is what keeping it costs.
+    what it builds on (what the sandbox was opened from, or the last checkpoint), which is what keeping it costs.
     """
 
     id: str
@@ -395,8 +395,9 @@ class Sandbox(Protocol):
 
         Processes stand still meanwhile and go on afterwards; they are not part of it, nor is what is mounted
         (the host's toolchain, an image's volumes). Costs time and disk for what changed since the sandbox was
-        opened or restored. It outlives the sandbox and this process. Works on a stopped sandbox too. Raises
-        SandboxError when it cannot be saved; nothing of it is then left, and the sandbox is as before.
+        opened or restored, or since the last checkpoint where the backend is `incremental`. It outlives the
+        sandbox and this process. Works on a stopped sandbox too. Raises SandboxError when it cannot be saved;
+        nothing of it is then left, and the sandbox is as before.
         """
 
     async def restore(self, checkpoint: Checkpoint) -> None:
@@ -429,12 +430,16 @@ class Sandbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of `bridle doctor`: is `what` in order, and if not, the command or step that mends it."""
+    """One line of `bridle doctor`: is `what` in order, and if not, the command or step that mends it.
+
+    What is not `needed` may be missing: something else does its work.
+    """
 
     what: str
     ok: bool
     detail: str
     mend: str = ""
+    needed: bool = True
 
 
 LeftoverKind = Literal["sandbox", "checkpoint"]
@@ -460,6 +465,10 @@ class Backend(Protocol):
     @property
     def name(self) -> str:
         """The backend's name on the command line."""
+
+    @property
+    def incremental(self) -> bool:
+        """Does a checkpoint cost what changed since the last one, and not since the sandbox was opened?"""
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
         """A fresh sandbox, its workspace empty unless the spec fills it.

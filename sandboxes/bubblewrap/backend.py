@@ -38,7 +38,7 @@ from sandboxes.channel.client import open_way_out, tell_limits
 from sandboxes.channel.frames import Ready
 from sandboxes.launch import CAPABILITIES, ENVIRONMENT, entrypoint, runner_payload
 from sandboxes.network import egress
-from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, is_anothers, is_dead, read_labels, this_owner
+from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, Owner, is_anothers, is_dead, read_labels, this_owner
 from sandboxes.protocol import (
     LEFT_BEHIND,
     WORKSPACE,
@@ -81,6 +81,10 @@ class BubblewrapBackend:
     @property
     def name(self) -> str:
         return NAME
+
+    @property
+    def incremental(self) -> bool:
+        return True
 
     async def open(self, spec: SandboxSpec) -> BubblewrapSandbox:
         """See `Backend` in the protocol."""
@@ -146,8 +150,9 @@ class BubblewrapBackend:
                 continue
             target = save_to(known[0]) if save_to else None
             size = await in_thread(left.size) if dry_run else 0
+            keep = wanted is None or wanted(known[0])
             try:
-                if dry_run or await self._reap_one(left, known[0], target):
+                if dry_run or await self._reap_one(left, known[0], target, known[1] if keep else None):
                     gone.append(Reaped(left.name, known[0], None if dry_run else target, size=size))
             except (OSError, SandboxError) as e:
                 troubles.append(f"the workspace of {left.name} could not be saved ({e})")
@@ -160,8 +165,11 @@ class BubblewrapBackend:
             raise SandboxError(f"Left below {self._folder}: {'; '.join(troubles)}; make room, or remove it.")
         return gone
 
-    async def _reap_one(self, left: Scratch, run_id: str, target: Path | None) -> bool:
-        """Save and remove one; False when another reaper did."""
+    async def _reap_one(self, left: Scratch, run_id: str, target: Path | None, owner: Owner | None) -> bool:
+        """Save and remove one; False when another reaper did.
+
+        With `owner`, the dead one, its whole file state is kept as a checkpoint of theirs.
+        """
         try:
             while (lock := left.lock()) is None:  # noqa: ASYNC110 -- it is another process's
                 await asyncio.sleep(0.05)
@@ -174,19 +182,20 @@ class BubblewrapBackend:
             if target is not None:
                 view = await in_thread(self._view, left)
                 await save(pack(view, WORKSPACE), target)
-                await in_thread(self._save_checkpoint, left, run_id)
+                if owner is not None:
+                    await in_thread(self._save_checkpoint, left, run_id, owner)
             await in_thread(left.remove)
         finally:
             os.close(lock)
         return True
 
-    def _save_checkpoint(self, left: Scratch, run_id: str) -> None:
+    def _save_checkpoint(self, left: Scratch, run_id: str, owner: Owner) -> None:
         """Keep the whole file state, too: the workspace alone lacks what was installed outside it. Blocks."""
         with contextlib.suppress(SandboxError):  # the workspace is saved, which is what was promised
             before = checkpoints.listed(self._folder, run_id)
             number = 1 + max((each.number for each in before if each.run_id == run_id), default=0)
             keeper = left.labels().get(KEEPER_LABEL, "")
-            about = Makers(run_id, keeper, number, LEFT_BEHIND, UNKNOWN_REQUESTS, this_owner())
+            about = Makers(run_id, keeper, number, LEFT_BEHIND, UNKNOWN_REQUESTS, owner)
             checkpoints.save(self._folder, left, Known(), about)
 
     def _make(self, spec: SandboxSpec, name: str) -> Made:

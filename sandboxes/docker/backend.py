@@ -26,7 +26,7 @@ from sandboxes.channel.client import RunnerClient, open_way_out, tell_limits
 from sandboxes.channel.frames import Plain, Ready
 from sandboxes.docker import checkpoints, doctor, host_image, reaper
 from sandboxes.docker import container as containers
-from sandboxes.docker.engine import ENGINE_ERRORS, Engine, explanation
+from sandboxes.docker.engine import ENGINE_ERRORS, Engine, explanation, runtimes
 from sandboxes.docker.plain_exec import PlainClient
 from sandboxes.docker.sandbox import DockerSandbox, Means
 from sandboxes.host_root import folder_mounts
@@ -83,16 +83,23 @@ class DockerBackend:
     """Makes sandboxes on the engine that DOCKER_HOST or the current Docker context names.
 
     `host_paths` are further installations (folders with a `bin`) of the `host` image, first on PATH; `pull` lets
-    a missing image be pulled; `environ` is the user's environment (default: this process's), read for the engine
-    and the toolchain and never given to a sandbox.
+    a missing image be pulled; `runtime` is the OCI runtime that containers are made with, of those that the engine
+    has (default: the engine's own choice); `environ` is the user's environment (default: this process's), read for
+    the engine and the toolchain and never given to a sandbox.
     """
 
     def __init__(
-        self, *, host_paths: Sequence[Path] = (), pull: bool = False, environ: Mapping[str, str] | None = None
+        self,
+        *,
+        host_paths: Sequence[Path] = (),
+        pull: bool = False,
+        runtime: str | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self._environ = dict(os.environ if environ is None else environ)
         self._host_paths = tuple(host_paths)
         self._pull = pull
+        self._runtime = runtime
         self._engine = Engine(self._environ)
         self._contents: dict[str, launch.Contents] = {}
         self._cpus = 0
@@ -101,6 +108,18 @@ class DockerBackend:
     @property
     def name(self) -> str:
         return "docker"
+
+    @property
+    def incremental(self) -> bool:
+        return False
+
+    def answers(self) -> bool:
+        """Does the engine answer? Blocks."""
+        try:
+            self._engine.client()
+        except SandboxUnavailable:
+            return False
+        return True
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
         """See `Backend` in the protocol."""
@@ -154,7 +173,7 @@ class DockerBackend:
 
     async def check(self) -> list[Check]:
         """What is there and what is missing, for `bridle doctor`. Never raises."""
-        return await in_thread(doctor.checks, self._engine, self._environ, self._host_paths)
+        return await in_thread(doctor.checks, self._engine, self._environ, self._host_paths, self._runtime)
 
     async def reap(
         self,
@@ -233,7 +252,10 @@ class DockerBackend:
 
     def _run(self, spec: SandboxSpec, plan: Plan, name: str, contents: launch.Contents, requests: int) -> Started:
         client = self._engine.client()
-        self._cpus = self._cpus or int(client.info()["NCPU"])
+        if not self._cpus:
+            info = client.info()
+            self._check_runtime(info)
+            self._cpus = int(info["NCPU"])
         settings = containers.settings(
             client,
             spec,
@@ -242,6 +264,7 @@ class DockerBackend:
             engine_cpus=self._cpus,
             mounts=plan.mounts,
             env=dict(plan.env),
+            runtime=self._runtime,
         )
         container = str(
             client.create_container(
@@ -261,6 +284,14 @@ class DockerBackend:
             sock.close()
             raise
         return Started(container, contents, sock, early, requests)
+
+    def _check_runtime(self, info: Mapping[str, Any]) -> None:
+        """Raises SandboxUnavailable when the engine has no runtime of that name."""
+        if self._runtime is not None and self._runtime not in (names := runtimes(info)):
+            raise SandboxUnavailable(
+                f"The Docker engine at {self._engine.address} has no runtime {self._runtime}, only "
+                f"{', '.join(names)}; name one of these with --runtime, or leave it out."
+            )
 
     async def _greet(self, started: Started, name: str, spec: SandboxSpec) -> tuple[Ready | Plain, Channel]:
         channel = await Channel.over(started.sock, started.early, name)

@@ -39,6 +39,7 @@ def settings(
     engine_cpus: int,
     mounts: Sequence[docker.types.Mount] = (),
     env: dict[str, str] | None = None,
+    runtime: str | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments of create_container() that all sandboxes share."""
     user, capabilities = first_user(contents)
@@ -52,7 +53,7 @@ def settings(
         "healthcheck": {"test": ["NONE"]},
         "hostname": "sandbox",
         "use_config_proxy": False,
-        "host_config": host_config(client, spec, engine_cpus, mounts, capabilities),
+        "host_config": host_config(client, spec, engine_cpus, mounts, capabilities, runtime),
     }
 
 
@@ -62,6 +63,7 @@ def host_config(
     engine_cpus: int,
     mounts: Sequence[docker.types.Mount],
     capabilities: Sequence[str],
+    runtime: str | None = None,
 ) -> Any:
     """The limits, and everything closed that need not be open."""
     limits = spec.limits
@@ -90,6 +92,7 @@ def host_config(
         log_config=docker.types.LogConfig(type="none"),
         ipc_mode="private",
         shm_size=SHARED_MEMORY,
+        runtime=runtime,
         **memory,
         **cpus,
     )

@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandboxes.docker import host_image
-from sandboxes.docker.engine import ENGINE_ERRORS, Engine, socket_path
+from sandboxes.docker.engine import ENGINE_ERRORS, Engine, runtimes, socket_path
 from sandboxes.protocol import Check, SandboxUnavailable
 from sandboxes.toolchain import find_toolchain
 
 
-def checks(engine: Engine, environ: Mapping[str, str], host_paths: Sequence[Path]) -> list[Check]:
-    """The engine, its limits, and the host's toolchain. Blocks; never raises."""
+def checks(
+    engine: Engine, environ: Mapping[str, str], host_paths: Sequence[Path], runtime: str | None = None
+) -> list[Check]:
+    """The engine, its runtime and limits, and the host's toolchain. Blocks; never raises."""
     try:
         client = engine.client()
         version, info = client.version(), client.info()
@@ -22,6 +24,13 @@ def checks(engine: Engine, environ: Mapping[str, str], host_paths: Sequence[Path
         problem = e if isinstance(e, SandboxUnavailable) else engine.unavailable(e)
         return [Check("Docker engine", ok=False, detail=str(problem), mend=_mend(engine))]
     found = [Check("Docker engine", ok=True, detail=f"Docker {version.get('Version')} at {engine.address}")]
+    names = runtimes(info)
+    used = runtime or info.get("DefaultRuntime") or "its own"
+    detail = f"{used} is used; the engine has {', '.join(names)}"
+    if runtime is not None and runtime not in names:
+        detail = f"the engine has no runtime {runtime}, only {', '.join(names)}"
+    known = runtime is None or runtime in names
+    found.append(Check("Container runtime", ok=known, detail=detail, mend="install it, or set another `runtime`"))
     missing = [name for name, key in (("memory", "MemoryLimit"), ("process", "PidsLimit")) if not info.get(key)]
     if missing:
         detail = f"the engine's kernel does not enforce {' and '.join(missing)} limits"

@@ -118,6 +118,11 @@ class Engine:
         return True
 
 
+def runtimes(info: Mapping[str, Any]) -> list[str]:
+    """The names of the OCI runtimes that an engine has, from what it says about itself."""
+    return sorted(map(str, info.get("Runtimes") or ()))
+
+
 def explanation(error: BaseException) -> str:
     """What the engine said, on one line."""
     text = str(getattr(error, "explanation", None) or error)

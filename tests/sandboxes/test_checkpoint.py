@@ -130,18 +130,3 @@ async def test_a_long_chain_becomes_one_layer(room: Room, deep_image: str) -> No
     )
     assert (await box.checkpoint()).number == 2
     assert room.client.inspect_image(saved.id)["Config"]["Labels"][CHECKPOINT_LABEL] == "1"
-
-
-async def test_output_of_processes_before_and_after_a_restore_is_kept_apart(room: Room) -> None:
-    box = await room.open("host")
-    logs = []
-    for text in ("before", "after"):
-        number = await box.start(["sh", "-c", f"yes {text} | head -c 1000000"])
-        while (part := await box.process_read(number, wait=5)).info.status == "running":
-            pass
-        assert part.info.log is not None
-        assert (await box.read(part.info.log)).startswith(text.encode())
-        logs.append(part.info.log)
-        if text == "before":
-            await box.restore(await box.checkpoint())
-    assert (await box.read(logs[0])).startswith(b"before")

@@ -234,6 +234,21 @@ async def test_outputs_keep_their_files(room: Room) -> None:
     assert [(await text(box, path)).split()[0] for path in (old, new)] == ["before", "after"]
 
 
+async def test_output_of_processes_before_and_after_a_restore_is_kept_apart(room: Room) -> None:
+    box = await room.open()
+    logs = []
+    for text in ("before", "after"):
+        number = await box.start(["sh", "-c", f"yes {text} | head -c 1000000"])
+        while (part := await box.process_read(number, wait=5)).info.status == "running":
+            pass
+        assert part.info.log is not None
+        assert (await box.read(part.info.log)).startswith(text.encode())
+        logs.append(part.info.log)
+        if text == "before":
+            await box.restore(await box.checkpoint())
+    assert (await box.read(logs[0])).startswith(b"before")
+
+
 async def test_the_archive_is_there_when_the_sandbox_is(room: Room, tmp_path: Path) -> None:
     archive = tmp_path / "base.tar"
     with tarfile.open(archive, "w") as tar:
