@@ -74,7 +74,9 @@ def choose(
     try:
         program()
     except SandboxUnavailable:
-        return Chosen(engine, "bubblewrap would do without an engine, but is not installed")
+        return Chosen(
+            engine, "bubblewrap works without an engine, but is not installed (sudo apt install bubblewrap)"
+        )
     note = f"no Docker engine answers: using bubblewrap; what it does not promise: {WEAKER}"
     return Chosen(BubblewrapBackend(host_paths=host_paths, environ=environ), note)
 

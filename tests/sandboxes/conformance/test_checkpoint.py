@@ -35,8 +35,9 @@ SMALL = Limits(memory_bytes=512 << 20, cpus=2.0, pids=128)
 class Room:
     """Opens sandboxes of runs that no other test has, and leaves nothing of them."""
 
-    def __init__(self, kind: Kind, image: str, outside: Outside) -> None:
-        self.kind, self.image, self.outside = kind, image, outside
+    def __init__(self, kind: Kind, image: str, outside: Outside, keeper: Path) -> None:
+        """`keeper` is a folder that keeps other tests from cleaning up after the dead ones of this one."""
+        self.kind, self.image, self.outside, self.keeper = kind, image, outside, keeper
         self.backend = kind.make_backend()
         self.prefix = f"test-{secrets.token_hex(4)}"
         self.made: list[Sandbox] = []
@@ -62,8 +63,8 @@ class Room:
 
 
 @pytest_asyncio.fixture
-async def room(kind: Kind, image: str, outside: Outside) -> AsyncIterator[Room]:
-    made = Room(kind, image, outside)
+async def room(kind: Kind, image: str, outside: Outside, tmp_path: Path) -> AsyncIterator[Room]:
+    made = Room(kind, image, outside, tmp_path)
     yield made
     await made.empty()
     assert outside.left(made.prefix) == []
@@ -191,6 +192,8 @@ async def test_processes_go_on_after_a_checkpoint(room: Room) -> None:
 
 
 async def test_many_at_once_are_done_one_after_the_other(room: Room) -> None:
+    if not room.kind.runner:
+        pytest.skip("an engine starts no command in a container that stands still; docs/sandbox.md says so")
     box = await room.open()
     made = await asyncio.gather(*(box.checkpoint(str(n)) for n in range(4)), sh(box, "echo x > y"))
     numbers = [c.number for c in made if isinstance(c, Checkpoint)]
@@ -263,7 +266,7 @@ async def test_a_checkpoint_outlives_its_process(room: Room) -> None:
     process = _owner(room, f"{room.prefix}.dead", "echo installed > /home/agent/tool", checkpoint=True)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    await room.backend.reap()
+    await room.backend.reap(keeper=str(room.keeper))
     [saved] = await room.backend.checkpoints(room.prefix)
     assert saved.label == "made by the dead"
     box = await room.open(checkpoint=saved)
@@ -278,7 +281,9 @@ async def test_a_reaped_sandbox_leaves_its_whole_state(room: Room, tmp_path: Pat
     process.send_signal(signal.SIGKILL)
     process.wait()
     wanted = f"{room.prefix}.dead"
-    await room.backend.reap(lambda run_id: tmp_path / "saved.tar" if run_id == wanted else None)
+    await room.backend.reap(
+        lambda run_id: tmp_path / "saved.tar" if run_id == wanted else None, keeper=str(room.keeper)
+    )
     assert tarfile.is_tarfile(tmp_path / "saved.tar")
     [first, left] = await room.backend.checkpoints(room.prefix)
     assert first == saved
@@ -296,10 +301,14 @@ async def test_a_dead_owner_s_checkpoints_go_when_nobody_wants_them(room: Room) 
     def wanted(run_id: str) -> bool:
         return not run_id.startswith(room.prefix)
 
-    would = await room.backend.reap(wanted=wanted, dry_run=True)
+    would = await room.backend.reap(keeper=str(room.keeper), wanted=wanted, dry_run=True)
     found = [(each.run_id, each.kind) for each in would if each.run_id.startswith(room.prefix)]
     assert sorted(found) == [(f"{room.prefix}.dead", "checkpoint"), (f"{room.prefix}.dead", "sandbox")]
-    gone = [each for each in await room.backend.reap(wanted=wanted) if each.run_id.startswith(room.prefix)]
+    gone = [
+        each
+        for each in await room.backend.reap(keeper=str(room.keeper), wanted=wanted)
+        if each.run_id.startswith(room.prefix)
+    ]
     assert sorted(each.kind for each in gone) == ["checkpoint", "sandbox"]
     assert next(each.size for each in gone if each.kind == "checkpoint") > 2_900_000
     assert await room.backend.checkpoints(room.prefix) == [mine]
@@ -313,7 +322,7 @@ echo odd > "$(printf 'n\342\202\254\001\377 \n.')"
 head -c 3000000 /dev/urandom > large; : > empty; sha256sum large > sum
 """
 LOOK = """
-ls -lanR . /tmp | grep -v total; readlink a/broken; cat a/b/c/deep n*; sha256sum -c sum
+ls -lanR . ~ | awk '/^d/ { $2 = "-" } !/^total/'; readlink a/broken; cat a/b/c/deep n*; sha256sum -c sum
 """
 
 
@@ -361,7 +370,7 @@ async def test_what_did_not_change_is_not_missed_when_it_does(room: Room) -> Non
 
 async def test_nothing_is_half_written(room: Room) -> None:
     box = await room.open()
-    script = "i=0; while :; do i=$((i+1)); echo $i > one; echo $i > two; done"
+    script = "i=0; while :; do i=$((i+1)); echo $i > one; echo $i > two; echo $i >> y; done"
     await sh(box, f"( {script} ) </dev/null >/dev/null 2>&1 & sleep 0.2")
     for _ in range(3):
         saved = await box.checkpoint()
@@ -371,9 +380,10 @@ async def test_nothing_is_half_written(room: Room) -> None:
         if one.strip() and two.strip():
             assert int(one) - int(two) in (0, 1)
         await then.close()
-    before = await text(box, "one")
-    await sh(box, "sleep 0.3")
-    assert before != await text(box, "one"), "the writer goes on"
+    before = await text(box, "y")
+    async with asyncio.timeout(30):
+        while await text(box, "y") == before:
+            await asyncio.sleep(0.05)
 
 
 async def test_adopted(room: Room) -> None:
@@ -403,7 +413,7 @@ from sandboxes.protocol import SandboxSpec
 
 async def main():
     Backend = getattr(importlib.import_module(sys.argv[4]), sys.argv[5])
-    box = await Backend().open(SandboxSpec(sys.argv[1], image=sys.argv[2]))
+    box = await Backend().open(SandboxSpec(sys.argv[1], image=sys.argv[2], keeper=sys.argv[7]))
     await box.exec(["sh", "-c", sys.argv[3]])
     if sys.argv[6] == "True":
         await box.checkpoint("made by the dead")
@@ -417,7 +427,17 @@ asyncio.run(main())
 def _owner(room: Room, run_id: str, command: str, *, checkpoint: bool = False) -> subprocess.Popen[str]:
     """Another process with a sandbox in which the command has run."""
     process = subprocess.Popen(
-        [sys.executable, "-c", OWNER, run_id, room.image, command, *room.backend_names(), str(checkpoint)],
+        [
+            sys.executable,
+            "-c",
+            OWNER,
+            run_id,
+            room.image,
+            command,
+            *room.backend_names(),
+            str(checkpoint),
+            str(room.keeper),
+        ],
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[3],
