@@ -210,7 +210,7 @@ class BubblewrapBackend:
         except BaseException:
             group.remove()
             raise
-        proxy = egress.ENVIRONMENT if spec.network.mode == "allowlist" else {}
+        proxy = egress.environment(spec.network, spec.egress)
         env = {**ENVIRONMENT, **proxy, "PATH": ":".join(tools.path)}
         if tools.virtual_env:
             env["VIRTUAL_ENV"] = str(tools.virtual_env)

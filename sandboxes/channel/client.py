@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -19,6 +20,7 @@ from sandboxes.channel.file_replies import FILE_SECONDS, MAX_PATH, listing_bytes
 from sandboxes.channel.frames import Exit, Plain, Ready, encode
 from sandboxes.channel.tunnels import Tunnels
 from sandboxes.network import egress
+from sandboxes.network.authority import BUNDLE
 from sandboxes.protocol import (
     SPILL_DIR,
     Ending,
@@ -134,7 +136,8 @@ async def _listen(channel: Channel, hello: Ready | Plain, spec: SandboxSpec) -> 
             f"The image {spec.image} has no Python 3.6 or newer, which a list of allowed hosts needs; "
             "name another image, or use --network none."
         )
-    channel.tunnels = Tunnels(channel.send_raw, egress.Proxy(spec.network, spec.egress).serve)
+    proxy = egress.Proxy(spec.network, spec.egress)
+    channel.tunnels = Tunnels(channel.send_raw, proxy.serve)
     pending = channel.open_request("", 0)
     try:
         await channel.ask(pending, {"op": "listen", "port": egress.PORT}, b"", LISTEN_SECONDS)
@@ -142,6 +145,10 @@ async def _listen(channel: Channel, hello: Ready | Plain, spec: SandboxSpec) -> 
         raise SandboxUnavailable(
             f"The image {spec.image} has no place for a proxy on its loopback{e}; use --network none."
         ) from e
+    certificates = await asyncio.to_thread(proxy.certificates)
+    if certificates is not None:
+        client = RunnerClient(channel)
+        await client.write(BUNDLE, certificates, expect=None, create_only=False, follow=True)
 
 
 async def tell_limits(channel: Channel, limits: Limits) -> None:

@@ -43,7 +43,7 @@ def settings(
 ) -> dict[str, Any]:
     """Keyword arguments of create_container() that all sandboxes share."""
     user, capabilities = first_user(contents)
-    proxy = egress.ENVIRONMENT if spec.network.mode == "allowlist" else {}
+    proxy = egress.environment(spec.network, spec.egress)
     return {
         "user": user,
         "working_dir": "/",

@@ -16,9 +16,11 @@ import time
 from collections.abc import AsyncIterator, Sequence
 
 from sandboxes.channel.tunnels import Stream
-from sandboxes.network import http
-from sandboxes.network.outside import Asked, Believed, Connected, Egress, Finished, Injection, News
+from sandboxes.network import authority, http
+from sandboxes.network.authority import BUNDLE, Authority
+from sandboxes.network.outside import Asked, Believed, Connected, Egress, Finished, Injection, News, Verdict
 from sandboxes.network.rules import Network, Refused, check_addresses, decide, plain_name
+from sandboxes.network.tls import Tls
 
 PORT = 3128
 """Where commands find the proxy, on the sandbox's own loopback."""
@@ -39,6 +41,13 @@ ENVIRONMENT = {
 """How commands are told about the proxy."""
 
 
+def environment(network: Network, egress: Egress) -> dict[str, str]:
+    """What commands are told of their way out."""
+    if network.mode != "allowlist":
+        return {}
+    return {**ENVIRONMENT, **(authority.ENVIRONMENT if egress.injections else {})}
+
+
 class Failed(Exception):
     """A request that was allowed and did not reach its host; the message says why, in one clause."""
 
@@ -48,8 +57,10 @@ class Way:
 
     def __init__(self, connected: Connected, limit: asyncio.Timeout) -> None:
         self.reader, self.writer = connected
-        # So that what was sent has left this process when `send` returns.
-        self.writer.transport.set_write_buffer_limits(high=0)
+        # So that what was sent has left this process when `send` returns. With TLS, 0 would stop it for good:
+        # asyncio then takes an empty buffer for a full one.
+        high = 1 if self.writer.get_extra_info("sslcontext") else 0
+        self.writer.transport.set_write_buffer_limits(high=high, low=0)
         self.up = self.down = 0
         self._limit = limit
 
@@ -100,6 +111,11 @@ class Proxy:
         self._egress = egress
         self._pace = Pace()
         self._last = 0
+        self._authority = Authority() if egress.injections else None
+
+    def certificates(self) -> bytes | None:
+        """What commands have to believe for a secret to be put into their TLS; None where there is none."""
+        return self._authority.bundle(self._egress.outside.tls()) if self._authority else None
 
     async def serve(self, stream: Stream) -> None:
         """One connection: one request, and its answer. Never raises but when cancelled."""
@@ -110,11 +126,11 @@ class Proxy:
         except OSError:  # one of the two ends broke off, which the record of the request tells
             await stream.reset()
 
-    async def _request(self, stream: Stream) -> http.Request | None:
-        """The request, when one comes. Raises ConnectionResetError."""
+    async def _request(self, stream: http.Client, within: tuple[str, int] | None = None) -> http.Request | None:
+        """The request, when one comes. Raises OSError."""
         try:
             async with asyncio.timeout(HEAD_SECONDS):
-                request = await http.read_request(stream)
+                request = await http.read_request(stream, within)
         except TimeoutError:
             return None
         except http.NotARequest as e:
@@ -129,6 +145,42 @@ class Proxy:
     async def _answer(self, stream: Stream, request: http.Request) -> None:
         """Raises OSError."""
         injected = self._injections(request)
+        if not request.tunnel or not injected:
+            await self._carry(stream, request, injected)
+        elif (tls := await self._accept(stream, request)) is not None:
+            within = await self._request(tls, (request.host, request.port))
+            if within is not None:
+                await self._carry(tls, within, injected)
+
+    async def _accept(self, stream: Stream, request: http.Request) -> Tls | None:
+        """TLS with the command, in the place of a host that gets something put in; None if that cannot be.
+
+        Raises OSError.
+        """
+        assert self._authority is not None
+        try:
+            context = self._authority.context(decide(self._rules, request.host, request.port))
+        except Refused as e:
+            self._told(request, "refused", str(e))
+            await http.answer(stream, 403, f"bridle refused {request.host}:{request.port}: {e}")
+            return None
+        await stream.write(http.ESTABLISHED)
+        tls = Tls(stream, context, request.connection.trailing_data[0])
+        try:
+            async with asyncio.timeout(HEAD_SECONDS):
+                await tls.handshake()
+        except (ssl.SSLError, TimeoutError):
+            self._told(request, "failed", f"the command does not believe the certificates in {BUNDLE}")
+            await stream.reset()
+            return None
+        return tls
+
+    def _told(self, request: http.Request, verdict: Verdict, why: str) -> None:
+        self._last += 1
+        self._tell(Asked(self._last, request.host, request.port, request.method, verdict, why))
+
+    async def _carry(self, stream: http.Client, request: http.Request, injected: Sequence[Injection]) -> None:
+        """Raises OSError."""
         port = injected[0].port if injected else request.port
         place = f"{request.host}:{port}"
         try:
@@ -147,15 +199,14 @@ class Proxy:
             await stream.reset()
 
     def _injections(self, request: http.Request) -> list[Injection]:
-        """The headers that belong into a request: nothing is put into a tunnel."""
-        if request.tunnel:
-            return []
+        """The headers that belong into a request, or into what will come through a tunnel."""
         try:
             name = plain_name(request.host)
         except Refused:
             return []
         found = [each for each in self._egress.injections if each.host == name]
-        return [each for each in found if request.port == each.port or (request.port == 80 and each.port == 443)]
+        plain = request.port == 80 and not request.tunnel
+        return [each for each in found if request.port == each.port or (plain and each.port == 443)]
 
     @contextlib.asynccontextmanager
     async def way(

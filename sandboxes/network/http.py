@@ -16,7 +16,6 @@ from typing import Protocol
 
 import h11
 
-from sandboxes.channel.tunnels import Stream
 from sandboxes.network.rules import Refused, plain_name
 from sandboxes.secrets import Secrets
 
@@ -40,6 +39,9 @@ _ONE_CONNECTION = frozenset(
 
 Headers = list[tuple[bytes, bytes]]
 
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+"""The answer to a CONNECT that is let through."""
+
 
 class NotARequest(Exception):
     """What came is nothing this proxy does; the message says what it does."""
@@ -47,6 +49,18 @@ class NotARequest(Exception):
 
 class BadAnswer(Exception):
     """A host's answer that is not HTTP."""
+
+
+class Client(Protocol):
+    """A connection from a command, whatever it is wrapped in. See `Stream`."""
+
+    async def read(self) -> bytes: ...
+
+    async def write(self, data: bytes) -> None: ...
+
+    async def end(self) -> None: ...
+
+    async def reset(self) -> None: ...
 
 
 class Way(Protocol):
@@ -76,8 +90,11 @@ class Request:
         return self.method == "CONNECT"
 
 
-async def read_request(stream: Stream) -> Request | None:
-    """The head of a request, None when none comes. Raises NotARequest, ConnectionResetError."""
+async def read_request(stream: Client, within: tuple[str, int] | None = None) -> Request | None:
+    """The head of a request, None when none comes. Raises NotARequest, ConnectionResetError.
+
+    `within` is the host and port that the connection, then one of TLS, is for.
+    """
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
     begun = False
     while True:
@@ -86,7 +103,7 @@ async def read_request(stream: Stream) -> Request | None:
         except h11.RemoteProtocolError:
             raise NotARequest("this is not HTTP/1.1, or its headers are too long") from None
         if isinstance(event, h11.Request):
-            return _understood(event, connection)
+            return _understood(event, connection, within)
         if event is not h11.NEED_DATA:
             if begun:
                 raise NotARequest("the request is cut short")
@@ -96,36 +113,43 @@ async def read_request(stream: Stream) -> Request | None:
         connection.receive_data(data)
 
 
-def _understood(event: h11.Request, connection: h11.Connection) -> Request:
+def _understood(event: h11.Request, connection: h11.Connection, within: tuple[str, int] | None) -> Request:
     """What is asked for. Raises NotARequest."""
     method = event.method.decode("ascii")
     sizes = {name for name, _ in event.headers if name in (b"content-length", b"transfer-encoding")}
     if len(sizes) > 1:
         raise NotARequest("a request has one length, not two")
-    if method == "CONNECT":
+    if method == "CONNECT" and within is None:
         host, port = _place(event.target, 0)
         if sizes or not port:
             raise NotARequest("CONNECT takes a host and a port, and no body")
         return Request(method, host, port, b"", [], connection)
-    if event.target[:7].lower() != b"http://":
-        raise NotARequest("this is a proxy: it takes CONNECT host:port, and http:// addresses")
-    at = next((i for i, char in enumerate(event.target[7:], 7) if char in b"/?#\\"), len(event.target))
-    host, port = _place(event.target[7:at], 80)
-    path = event.target[at:]
+    default = 80 if within is None else 443
+    host, port, path = _target(event.target) if within is None else (*within, event.target)
+    if not path.startswith(b"/") and (within is not None or path[:1] not in (b"", b"?", b"#", b"\\")):
+        raise NotARequest("to a host, a request names a path")
     if b"#" in path or b"\\" in path:
         raise NotARequest("an address to be fetched has no # and no backslash")
-    named = [_place(value, 80) for name, value in event.headers if name == b"host"]
+    named = [_place(value, default) for name, value in event.headers if name == b"host"]
     if [_same(*place) for place in named] not in ([_same(host, port)], []):
         raise NotARequest("the Host header names another host than the address")
     if not path.startswith(b"/"):
         path = b"/" + path
-    return Request(method, host, port, path, _rewritten(event, host, port), connection)
+    return Request(method, host, port, path, _rewritten(event, host, port, default), connection)
 
 
-def _rewritten(event: h11.Request, host: str, port: int) -> Headers:
+def _target(target: bytes) -> tuple[str, int, bytes]:
+    """Host, port and path of an `http://` address. Raises NotARequest."""
+    if target[:7].lower() != b"http://":
+        raise NotARequest("this is a proxy: it takes CONNECT host:port, and http:// addresses")
+    at = next((i for i, char in enumerate(target[7:], 7) if char in b"/?#\\"), len(target))
+    return (*_place(target[7:at], 80), target[at:])
+
+
+def _rewritten(event: h11.Request, host: str, port: int, default: int) -> Headers:
     """The headers for the host: those that are meant for it, and the length said once."""
     name = _same(host, port)[0]
-    headers = [(b"Host", (name if port == 80 else f"{name}:{port}").encode("latin-1"))]
+    headers = [(b"Host", (name if port == default else f"{name}:{port}").encode("latin-1"))]
     own = (b"host", b"expect", b"content-length")
     headers += [(n, v) for n, v in _passed_on(event.headers.raw_items()) if n.lower() not in own]
     for n, value in event.headers:
@@ -163,7 +187,7 @@ def _passed_on(headers: Headers) -> Headers:
     return [(name, value) for name, value in headers if name.lower() not in dropped]
 
 
-async def answer(stream: Stream, status: int, words: str) -> None:
+async def answer(stream: Client, status: int, words: str) -> None:
     """An answer of the proxy's own; the reason stands in the first line, where most clients show it."""
     reason = words.encode("ascii", "replace").decode("ascii")
     reason = "".join(char if char.isprintable() else "?" for char in reason)[:300]
@@ -181,7 +205,7 @@ def with_headers(request: Request, headers: Headers) -> Request:
     return replace(request, headers=[*kept, *headers])
 
 
-async def relay(stream: Stream, request: Request, way: Way, secrets: Secrets | None = None) -> None:
+async def relay(stream: Client, request: Request, way: Way, secrets: Secrets | None = None) -> None:
     """Carry a request to its host and the answer back, with `secrets` masked in it.
 
     Raises BadAnswer, NotARequest, ConnectionResetError, OSError.
@@ -192,9 +216,9 @@ async def relay(stream: Stream, request: Request, way: Way, secrets: Secrets | N
         await _forward(stream, request, way, secrets or Secrets())
 
 
-async def _tunnel(stream: Stream, request: Request, way: Way) -> None:
+async def _tunnel(stream: Client, request: Request, way: Way) -> None:
     early = request.connection.trailing_data[0]
-    await stream.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    await stream.write(ESTABLISHED)
 
     async def out() -> None:
         if early:
@@ -226,7 +250,7 @@ async def _stop(*tasks: asyncio.Future[None]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _forward(stream: Stream, request: Request, way: Way, secrets: Secrets) -> None:
+async def _forward(stream: Client, request: Request, way: Way, secrets: Secrets) -> None:
     upstream = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
     head = h11.Request(method=request.method, target=request.path, headers=request.headers)
     await way.send(upstream.send(head) or b"")
@@ -242,7 +266,7 @@ async def _forward(stream: Stream, request: Request, way: Way, secrets: Secrets)
         await _stop(sending, answering)
 
 
-async def _send_body(stream: Stream, client: h11.Connection, upstream: h11.Connection, way: Way) -> None:
+async def _send_body(stream: Client, client: h11.Connection, upstream: h11.Connection, way: Way) -> None:
     """Carry what follows the head. Raises NotARequest, ConnectionResetError, OSError."""
     if client.they_are_waiting_for_100_continue:
         await stream.write(client.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
@@ -261,7 +285,7 @@ async def _send_body(stream: Stream, client: h11.Connection, upstream: h11.Conne
 
 
 async def _send_back(
-    stream: Stream, client: h11.Connection, upstream: h11.Connection, way: Way, secrets: Secrets
+    stream: Client, client: h11.Connection, upstream: h11.Connection, way: Way, secrets: Secrets
 ) -> None:
     """Carry the answer. Raises BadAnswer before it has begun, ConnectionResetError, OSError."""
     begun = False

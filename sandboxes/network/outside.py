@@ -92,7 +92,7 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """A header that plain requests for `host` get on their way, which then goes on over TLS to `port`.
+    """A header that requests for `host` get on their way, which goes on over TLS to `port`.
 
     `value` holds `{NAME}` where a secret belongs.
     """

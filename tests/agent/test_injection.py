@@ -26,7 +26,7 @@ from sandboxes.network.outside import Outside
 VALUE = "tok_0123456789abcdefghij"
 ASK = (
     "curl -sS http://api.test/who; echo; curl -sS -H 'Authorization: Bearer mine' http://api.test/mine; echo; "
-    "curl -sS http://other.test/; echo; env; "
+    "curl -sS https://api.test/tls; echo; curl -sS http://other.test/; echo; env; "
     "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'"
 )
 
@@ -72,15 +72,16 @@ async def test_the_host_gets_it_and_the_sandbox_never_holds_it(
         )
         report = await run(session)
     assert report.outcome is Outcome.DONE, report.detail
-    assert [head.count(b"Authorization: Bearer " + VALUE.encode()) for head in seen] == [1, 1]
+    assert [head.count(b"Authorization: Bearer " + VALUE.encode()) for head in seen] == [1, 1, 1]
     assert not any(b"mine\r" in head for head in seen), "its own header is replaced"
     assert VALUE.encode() not in b"".join(others)
     events = read_events(session.folder.journal)
     first, second = [event for event in events if isinstance(event, CallFinished) and event.tool == "shell"]
-    assert first.text.count("Authorization: Bearer [secret KEY]") == 2
+    assert first.text.count("Authorization: Bearer [secret KEY]") == 3
     assert VALUE not in session.folder.journal.read_text()
     assert "this session has none for commands" in second.text
     assert [(e.host, e.port, e.why) for e in events if isinstance(e, NetworkRequested)] == [
+        ("api.test", 443, "with the header Authorization, over TLS"),
         ("api.test", 443, "with the header Authorization, over TLS"),
         ("api.test", 443, "with the header Authorization, over TLS"),
         ("other.test", 80, ""),

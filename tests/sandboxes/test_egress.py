@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import ssl
 import subprocess
 import zipfile
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,10 @@ from support.origin import files, hello, serving
 from support.world import World
 
 from sandboxes.bubblewrap.backend import BubblewrapBackend
+from sandboxes.network.outside import Injection, Outside
 from sandboxes.network.rules import Network, parse_rule
 from sandboxes.protocol import Sandbox, SandboxSpec, SandboxUnavailable
+from sandboxes.secrets import Secrets
 
 pytestmark = pytest.mark.docker
 Open = Callable[..., Awaitable[Sandbox]]
@@ -168,3 +172,65 @@ async def test_bubblewrap_has_the_same_way_out() -> None:
     assert b"bridle refused other.test:80" in done.output.head
     with pytest.raises(SandboxUnavailable, match="never shared"):
         await backend.open(SandboxSpec("test-egress", network=Network("full")))
+
+
+KEY = "tok_0123456789abcdefghij"
+PYTHON = """
+import urllib.request
+ask = urllib.request.Request("https://api.test/post?q=1", data=b"x" * 100_000, headers={"X-Key": "mine"})
+print(urllib.request.urlopen(ask).read().decode())
+"""
+
+
+async def test_real_clients_get_a_secret_put_into_their_tls(fresh: Open) -> None:
+    world, ca, heads, sizes = World(), trustme.CA(), list[bytes](), list[int]()
+    context, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    ca.issue_cert("api.test", "plain.test").configure_cert(context)
+    ca.configure_trust(ours)
+
+    async def host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        length = re.search(rb"(?i)content-length: (\d+)", heads[-1])
+        sizes.append(len(await reader.readexactly(int(length[1]) if length else 0)))
+        body = b"you sent " + heads[-1] + b"z" * 200_000
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
+
+    async with serving(host, context) as port:
+        for name in ("api.test", "plain.test", "wrong.test"):
+            world.serve(name, 443, port)
+        put = tuple(Injection(name, "X-Key", "{KEY}") for name in ("api.test", "wrong.test", "hidden.test"))
+        egress = replace(world.egress, injections=put, secrets=Secrets({"KEY": KEY}))
+        egress = replace(egress, outside=Outside(world.resolve, world.dial, lambda: ours))
+        sandbox = await fresh("host", network=allow("api.test", "plain.test", "wrong.test"), egress=egress)
+        get = await sandbox.exec(["curl", "-sS", "--fail", "https://api.test/a"], max_output=1 << 20)
+        post = await sandbox.exec(["python3", "-c", PYTHON], max_output=1 << 20)
+        plain = await sandbox.exec(["curl", "-sS", "https://plain.test/a"], max_output=1 << 20)
+        wrong = await sandbox.exec(["curl", "-sS", "https://wrong.test/a"])
+        hidden = await sandbox.exec(["curl", "-sS", "https://hidden.test/a"])
+        others = await sandbox.exec(
+            ["curl", "-sS", "--cacert", "/etc/ssl/certs/ca-certificates.crt", "https://api.test/"]
+        )
+    for result in (get, post):
+        assert result.exit_code == 0, result.output.text()
+        text = result.output.text()
+        assert "X-Key: [secret KEY]" in text
+        assert KEY not in text
+        assert text.count("z") >= 200_000
+    assert plain.exit_code == 0, "what is not put into goes through, and its certificate is believed as before"
+    assert [head.count(f"X-Key: {KEY}".encode()) for head in heads] == [1, 1, 0]
+    assert sizes == [0, 100_000, 0]
+    assert b"mine" not in heads[1]
+    assert b"Host: api.test\r\n" in heads[0]
+    assert "bridle could not reach wrong.test:443: its certificate is not believed" in wrong.output.text()
+    assert "403" in hidden.output.text()
+    assert others.exit_code == 60
+    told = [(asked.host, asked.method, asked.verdict) for asked in world.asked]
+    assert told == [
+        ("api.test", "GET", "allowed"),
+        ("api.test", "POST", "allowed"),
+        ("plain.test", "CONNECT", "allowed"),
+        ("wrong.test", "GET", "allowed"),
+        ("hidden.test", "CONNECT", "refused"),
+        ("api.test", "CONNECT", "failed"),
+    ]

@@ -287,6 +287,19 @@ async def test_an_answer_that_is_cut_short_is_not_made_whole() -> None:
     assert world.finished[0].problem == "its answer is cut short or malformed"
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.binary(max_size=200), max_size=6), st.booleans())
+def test_any_bytes_in_the_place_of_tls_reach_no_host(pieces: list[bytes], hello_first: bool) -> None:
+    world = known()
+    first = b"CONNECT example.test:443 HTTP/1.1\r\nHost: x\r\n\r\n" + (
+        b"\x16\x03\x01\x02\x00" if hello_first else b""
+    )
+    back = asyncio.run(through(world, first, *pieces, **INJECTED))
+    assert back.startswith(b"HTTP/1.1 200")
+    assert world.dialled == []
+    assert {asked.verdict for asked in world.asked} <= {"failed", "refused"}
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.binary(max_size=100), max_size=5))
 def test_any_answer_of_a_host_is_taken(pieces: list[bytes]) -> None:
@@ -396,7 +409,7 @@ async def test_a_secret_goes_to_no_host_that_is_not_listed_or_does_not_prove_its
     assert b"502 bridle could not reach example.test:443: its certificate is not believed: " in back
 
 
-async def test_nothing_is_put_into_a_tunnel_or_into_requests_for_others() -> None:
+async def test_nothing_is_put_into_requests_for_others_and_what_is_no_tls_goes_nowhere() -> None:
     world, got = World(), bytearray()
 
     async def host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -405,7 +418,11 @@ async def test_nothing_is_put_into_a_tunnel_or_into_requests_for_others() -> Non
     async with serving(host) as port:
         world.serve("example.test", 443, port)
         world.serve("odd.test", 8080, port)
-        await through(world, b"CONNECT example.test:443 HTTP/1.1\r\nHost: x\r\n\r\nhello", **INJECTED)
+        back = await through(world, b"CONNECT example.test:443 HTTP/1.1\r\nHost: x\r\n\r\nhello", **INJECTED)
+        assert (bytes(got), back[:12], world.dialled) == (b"", b"HTTP/1.1 200", [])
+        assert world.asked[-1].verdict == "failed"
+        assert "does not believe the certificates" in world.asked[-1].why
+        await through(world, b"CONNECT odd.test:8080 HTTP/1.1\r\nHost: x\r\n\r\nhello", **INJECTED)
         assert bytes(got) == b"hello"
         await through(world, b"GET http://odd.test:8080/ HTTP/1.1\r\nHost: odd.test:8080\r\n\r\n", **INJECTED)
     assert b"odd.test" in got
