@@ -1,7 +1,7 @@
 """The gate: every call passes it, and nothing runs that neither the level nor a person allowed.
 
-The table decides first (`levels.py`). Where it says ask, an "always" of this session may answer for the person;
-otherwise the approver is asked. Every ruling is journalled before it is returned.
+What guards a call, the rules and the table decide first (`judging.py`). Where they say ask, an "always" of this
+session may answer for the person; otherwise the approver is asked. Every ruling is journalled before it is returned.
 
 Threat model: call, arguments and effects all stem from the model. The gate asks anew whenever what would run
 could do more than what was shown, judges by the level of the moment of deciding (the slider may have moved while
@@ -13,15 +13,18 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, assert_never
 
 from pydantic import ValidationError
 
-from agent.autonomy.levels import Level, allowed, decide
+from agent.autonomy.calls import Call, Part, describe
+from agent.autonomy.judging import Judgement, judge
+from agent.autonomy.levels import Level, allowed
 from agent.autonomy.remembered import Remembered, Shape, shape_of
-from agent.autonomy.words import cause, in_order, level_words, names
+from agent.autonomy.rules import Placed, tightening
+from agent.autonomy.words import in_order, names
 from agent.journal import AnyEvent, GateDecided, LevelChanged
 from agent.models.protocol import ToolCall
 from sandboxes.protocol import FileError
@@ -35,7 +38,8 @@ MAX_SHOWN = 16_000
 class Question:
     """What an approver is asked. Everything but `because`, `cause`, `level` and `note` may be the model's text.
 
-    `because` are the effects that made the table ask, `cause` is that in words. `always` says what "always" would
+    `because` are the effects that made the gate ask, `cause` says why in words, and `by` what decided so: `table`,
+    `guarded` or the label of a rule. `always` says what "always" would
     remember ("" where it would remember nothing). `note` says why the same call is asked about again. `listed`:
     the network is a list of hosts.
     """
@@ -52,6 +56,7 @@ class Question:
     always: str = ""
     note: str = ""
     listed: bool = False
+    by: str = "table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,7 @@ class Ruling:
 class _Case:
     """A call in the form the gate judges it in; `edited` raises ValueError with a sentence.
 
-    `insist` is the reason why, whatever the level, only a person allows it, in a clause.
+    `insist` is the reason why, whatever the level, only a person allows it, in a clause. `described` is what rules see.
     """
 
     call: ToolCall
@@ -133,14 +138,18 @@ class _Case:
     cwd: str
     preview: Callable[[], Awaitable[Preview]]
     edited: Callable[[dict[str, Any]], _Case]
+    described: Call
     insist: str = ""
 
 
 @dataclass(slots=True)
 class _Asked:
-    """What the approver has said about a case so far. `approved` are the effects that a yes was given to."""
+    """What the approver has said about a case so far. `approved` are the effects that a yes was given to, `seen` the
+    reasons for asking that were shown with them.
+    """
 
     approved: Effects | None = None
+    seen: frozenset[str] = frozenset()
     refusal: No | None = None
     quit: bool = False
     edited: bool = False
@@ -154,7 +163,13 @@ class Gate:
     """Rules on calls. `asked` and `denied` count; `needed_approval`: something was denied for want of a person."""
 
     def __init__(
-        self, level: Level, approver: Approver, on_event: Callable[[AnyEvent], object], *, listed: bool = False
+        self,
+        level: Level,
+        approver: Approver,
+        on_event: Callable[[AnyEvent], object],
+        *,
+        listed: bool = False,
+        rules: Iterable[Placed] = (),
     ) -> None:
         """`on_event` journals; it is called before a ruling is returned or a new level takes effect.
 
@@ -167,6 +182,7 @@ class Gate:
         self._approver = approver
         self._on_event = on_event
         self._listed = listed
+        self._rules = tuple(rules)
         self._remembered = Remembered()
         self._one_at_a_time = asyncio.Lock()
         self._quit = False
@@ -182,6 +198,15 @@ class Gate:
             self._on_event(LevelChanged(before=int(self._level), after=int(level)))
             self._level = level
 
+    @property
+    def rules(self) -> tuple[Placed, ...]:
+        """The rules that hold."""
+        return self._rules
+
+    def tighten(self, rules: Iterable[Placed]) -> None:
+        """Add rules that refuse or ask, from now on; others are left out."""
+        self._rules = (*self._rules, *tightening(rules))
+
     async def review(
         self, call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, *, unsaved: str = ""
     ) -> Ruling:
@@ -195,12 +220,15 @@ class Gate:
         insist = f"it could destroy what no checkpoint holds ({unsaved}), so it cannot be taken back"
         return await self._settle(_tool_case(call, tool, args, bench, insist if unsaved else ""))
 
-    async def review_delivery(self, summary: Preview, *, insist: str = "") -> Ruling:
+    async def review_delivery(
+        self, summary: Preview, *, insist: str = "", guards: tuple[str, ...] = ()
+    ) -> Ruling:
         """Rule on changing the user's repository by what `summary` shows. Never remembered by "always".
 
-        With `insist`, a reason in a clause, a person has to say yes whatever the level.
+        With `insist`, a reason in a clause, a person has to say yes whatever the level. `guards` are reasons, in
+        clauses, why it is never allowed silently.
         """
-        return await self._settle(_session_case("delivery", "deliver", Effect.DELIVER, summary, insist))
+        return await self._settle(_session_case("delivery", "deliver", Effect.DELIVER, summary, insist, guards))
 
     async def review_network(self, summary: Preview) -> Ruling:
         """Rule on a sandbox for this session that reaches every host. Never remembered by "always"."""
@@ -219,47 +247,46 @@ class Gate:
 
     def _standing(self, case: _Case, asked: _Asked) -> Ruling | None:
         """The ruling as things stand, journalled; None when the approver has to be asked."""
-        verdict, because = decide(self._level, case.effects, listed=self._listed)
-        why = _cause(self._level, because, case)
-        who = self._approver.name
+        judged = self._judge(case)
+        why, who = judged.cause, self._approver.name
         if asked.quit or self._quit:
             return self._rule(case, asked, "deny", why, who, "the user ended the session")
         if asked.refusal is not None:
             return self._rule(case, asked, "deny", why, who, _refusal_words(asked.refusal, why))
-        if verdict == "deny":
-            reason = f"{why}. It allows: {names(allowed(self._level))}. End with a plan instead of changes"
-            return self._rule(case, asked, "deny", why, "table", reason)
-        if verdict == "allow" and not case.insist:
-            return self._rule(case, asked, "allow", f"{level_words(self._level)} allows it", "table")
-        if asked.approved is not None and case.effects <= asked.approved:
+        if judged.verdict == "deny":
+            return self._rule(case, asked, "deny", why, judged.by, self._refused(judged))
+        if judged.verdict == "allow":
+            return self._rule(case, asked, "allow", why, judged.by)
+        if asked.approved is not None and case.effects <= asked.approved and judged.reasons <= asked.seen:
             return self._rule(case, asked, "allow", why, who)
-        if case.shape is not None and not case.insist and self._remembered.matches(case.shape, case.effects):
+        if case.shape is not None and not judged.each_time and self._remembered.matches(case.shape, case.effects):
             return self._rule(case, asked, "allow", f"always allowed: {case.shape.words}", "always")
         return None
 
     async def _ask(self, case: _Case, asked: _Asked) -> _Case:
         """Put the case to the approver once and note the answer; returns the case as it now stands."""
         preview = await _preview(case)
-        level = self._level
-        verdict, because = decide(level, case.effects, listed=self._listed)
-        if verdict != "ask" and not case.insist:  # the slider moved while the preview was made
+        judged = self._judge(case)
+        if judged.verdict != "ask":  # the slider moved while the preview was made
             return case
+        always = case.shape.words if case.shape and not judged.each_time else ""
         question = Question(
             call=case.call,
             tool=case.tool,
             arguments=case.arguments,
             effects=case.effects,
-            because=because,
-            cause=_cause(level, because, case),
-            level=level,
+            because=judged.because,
+            cause=judged.cause,
+            level=self._level,
             preview=preview,
             cwd=case.cwd,
-            always=case.shape.words if case.shape and not case.insist else "",
+            always=always,
             note=asked.note,
             listed=self._listed,
+            by=judged.by,
         )
         self.asked += 1
-        asked.approved, asked.note = None, ""
+        asked.approved, asked.note, asked.seen = None, "", judged.reasons
         asked.shown = _shown(preview)
         start = time.monotonic()
         answer = await self._approver.ask(question)
@@ -273,7 +300,7 @@ class Gate:
                 asked.approved = case.effects
             case Always():
                 asked.approved = case.effects
-                if case.shape is not None and not case.insist:
+                if case.shape is not None and not asked.seen:
                     self._remembered.add(case.shape, case.effects)
             case No():
                 asked.refusal = answer
@@ -288,6 +315,15 @@ class Gate:
             case _:
                 assert_never(answer)
         return case
+
+    def _judge(self, case: _Case) -> Judgement:
+        return judge(self._level, case.described, self._rules, listed=self._listed, insist=case.insist)
+
+    def _refused(self, judged: Judgement) -> str:
+        """A refusal that nobody is asked about, for the model."""
+        if judged.by == "table":
+            return f"{judged.cause}. It allows: {names(allowed(self._level))}. End with a plan instead of changes"
+        return f"{judged.cause}. Nobody is asked about this: find another way, or submit and say what is missing"
 
     def _rule(
         self, case: _Case, asked: _Asked, verdict: Literal["allow", "deny"], why: str, by: str, reason: str = ""
@@ -314,7 +350,9 @@ class Gate:
         return Ruling(verdict, case.arguments, reason, quit=asked.quit or self._quit, said=said)
 
 
-def _session_case(name: str, tool: str, effect: Effect, summary: Preview, insist: str = "") -> _Case:
+def _session_case(
+    name: str, tool: str, effect: Effect, summary: Preview, insist: str = "", guards: tuple[str, ...] = ()
+) -> _Case:
     """A question about the session itself, which is no call of the model's."""
 
     async def preview() -> Preview:
@@ -324,12 +362,9 @@ def _session_case(name: str, tool: str, effect: Effect, summary: Preview, insist
         raise ValueError("this cannot be edited: say yes or no to it as it is")
 
     call = ToolCall(id=name, name=tool, arguments="{}")
-    return _Case(call, tool, {}, frozenset({effect}), None, "", preview, edited, insist)
-
-
-def _cause(level: Level, because: Effects, case: _Case) -> str:
-    """Why a call is not simply allowed."""
-    return case.insist or cause(level, because)
+    effects = frozenset({effect})
+    described = Call(tool, {}, effects, (Part(effects),), guards)
+    return _Case(call, tool, {}, effects, None, "", preview, edited, described, insist)
 
 
 def _tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, insist: str) -> _Case:
@@ -343,6 +378,7 @@ def _tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, in
             wrong = (f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()[:5])
             raise ValueError(f"these arguments do not fit `{tool.name}`: {'; '.join(wrong)}") from error
 
+    effects = tool.effects(args, bench) or EVERY_EFFECT
     return _Case(
         call=call,
         tool=tool.name,
@@ -353,6 +389,7 @@ def _tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, in
         cwd=bench.cwd,
         preview=lambda: tool.preview(args, bench),
         edited=edited,
+        described=describe(tool.name, arguments, effects, bench.cwd),
         insist=insist,
     )
 

@@ -51,7 +51,8 @@ def show(question: Question, console: Console) -> None:
         asks = effect in question.because
         line = f"  could {EFFECT_WORDS[effect]} ({effect}){'' if asks else ', which needs no question'}"
         console.print(Text(line, style="bold" if asks else "dim"))
-    console.print(Text(f"  because {level_words(question.level)} asks before that; w says more"))
+    why = f"{level_words(question.level)} asks before that; w says more"
+    console.print(Text(f"  because {why if question.by == 'table' else visible(question.cause)}", overflow="fold"))
     if question.cwd:
         console.print(Text(f"  in {shorten(visible(question.cwd), lines=1, columns=200).text}", overflow="fold"))
     if question.note:

@@ -1,0 +1,169 @@
+"""A call, described for rules: its parts, and for each part its command, effects, paths and hosts.
+
+A shell line has a part for each simple command and each file that a redirection writes; any other call is one part.
+
+Threat model: everything here stems from the model. What is claimed for the whole call holds: a part never has fewer
+effects than that, taken together, and what no part explains is counted to each of them. Paths and hosts are those
+that stand in the call; where a word's value is not known, `open` says so. What a program reads or writes by itself is
+not seen here; what the patch changes is judged again when it is delivered.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from agent.autonomy.commands.inner import every_command
+from agent.autonomy.commands.line import Command, Word
+from sandboxes.protocol import WORKSPACE
+from tools.paths import resolve, write_effects
+from tools.protocol import EVERY_EFFECT, Effect, Effects
+from tools.shell_effects import shell_effects
+
+HOME = "/home/agent"
+MAX_PLACES = 2000
+
+SECRET = "secret"  # noqa: S105 -- the name of an effect
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An absolute, normalised path that a part names; `glob`: a pattern for such paths."""
+
+    path: str
+    glob: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one part of a call is and could do. `open`: it may name paths and hosts that do not stand in the call.
+    `moved`: it may not run in the workspace's root.
+    """
+
+    effects: Effects
+    command: Command | None = None
+    places: tuple[Place, ...] = ()
+    hosts: tuple[str, ...] = ()
+    open: bool = False
+    moved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call as rules see it. `parts` is never empty. `guards`: why it is never allowed silently, see guarded.py."""
+
+    tool: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    effects: Effects = EVERY_EFFECT
+    parts: tuple[Part, ...] = ()
+    guards: tuple[str, ...] = ()
+
+
+def describe(tool: str, arguments: Mapping[str, Any], effects: Effects, cwd: str) -> Call:
+    """Take a call apart. `effects` are what its tool claims; `cwd` is where it would run. Never raises."""
+    effects = effects or EVERY_EFFECT
+    match tool, arguments:
+        case "shell", {"command": str(line)}:
+            parts = _of_line(line, cwd)
+        case "process", {"action": "write", "input": str(text)}:
+            # It may be read by a shell, or by anything else.
+            parts = [replace(part, open=True) for part in _of_line(text, cwd)]
+        case "git", {"action": "commit"}:
+            parts = [Part(effects, Command(tuple(map(Word, ("git", "commit")))), _listed(arguments))]
+        case _:
+            named = arguments.get("path")
+            places = (Place(resolve(named)),) if isinstance(named, str) and named else ()
+            parts = [Part(effects, None, (*places, *_listed(arguments)))]
+    return Call(tool, arguments, effects, _settled(parts, effects))
+
+
+def _listed(arguments: Mapping[str, Any]) -> tuple[Place, ...]:
+    paths = arguments.get("paths")
+    return tuple(Place(resolve(path)) for path in paths if isinstance(path, str)) if isinstance(paths, list) else ()
+
+
+def _settled(parts: list[Part], effects: Effects) -> tuple[Part, ...]:
+    """The parts with effects that agree with those of the whole."""
+    explained = frozenset[Effect]().union(*(part.effects for part in parts))
+    rest = effects - explained
+    settled = tuple(replace(part, effects=(part.effects & effects) | rest) for part in parts)
+    return settled or (Part(effects, open=True),)
+
+
+def _of_line(line: str, cwd: str) -> list[Part]:
+    found = every_command(line)
+    folders, lost = _folders(found.commands, cwd)
+    moved = lost or folders != [WORKSPACE]
+    parts = []
+    for command in found.commands:
+        effects = shell_effects(command.text, cwd) if command.text else EVERY_EFFECT
+        places = tuple(_places(command.words[1:], folders))
+        hosts = tuple(dict.fromkeys(host for word in command.words[1:] for host in _hosts(word, effects)))
+        unknown = any(word.kind == "hole" for word in command.words) or (lost and bool(places))
+        parts.append(Part(effects, command, places, hosts, open=unknown, moved=moved))
+    for word in found.writes:
+        places = tuple(_places((word,), folders))
+        effects = frozenset[Effect]().union(*(write_effects(place.path) for place in places)) or EVERY_EFFECT
+        parts.append(Part(effects, None, places, open=word.kind == "hole" or lost, moved=moved))
+    return parts
+
+
+def _folders(commands: tuple[Command, ...], cwd: str) -> tuple[list[str], bool]:
+    """The folders the line may work in, and whether there may be others."""
+    folders, lost = [cwd], False
+    for command in commands:
+        if command.name not in {"cd", "pushd", "popd"}:
+            continue
+        target = next((word for word in command.words[1:] if not word.text.startswith("-")), None)
+        if target is None or not target.known or len(folders) > 20:
+            lost = True
+        else:
+            folders += [new for old in tuple(folders) if (new := _at(target.text, old)) not in folders]
+    return folders, lost
+
+
+def _at(path: str, folder: str) -> str:
+    if path == "~" or path.startswith("~/"):
+        path = HOME + path[1:]
+    return "/" + posixpath.normpath(posixpath.join(folder, path)).lstrip("/")
+
+
+_OPTION_VALUE = re.compile(r"-{1,2}[\w-]+=(.*)", re.DOTALL)
+
+
+def _places(words: tuple[Word, ...], folders: list[str]) -> Iterator[Place]:
+    """Every path that a word may be. Whether it is one is not known: any operand may be a path."""
+    count = 0
+    for word in words:
+        text = word.text
+        if word.kind == "hole" or not text or "\0" in text:
+            continue
+        if value := _OPTION_VALUE.fullmatch(text):
+            text = value[1]
+        elif text.startswith("-"):
+            continue
+        for folder in folders:
+            count += 1
+            if count > MAX_PLACES:
+                return
+            yield Place(_at(text, folder), glob=word.kind == "glob")
+
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s]*@)?([^/:@\s]+)", re.IGNORECASE)
+_REMOTE = re.compile(r"(?:[\w.-]+@)([\w.-]+):")
+_NAME = re.compile(r"(?:[\w-]+\.)+[A-Za-z]{2,}(?=[:/]|$)")
+
+
+def _hosts(word: Word, effects: Effects) -> Iterator[str]:
+    """The hosts in a word; a bare name counts where the command could use the network."""
+    if word.kind == "hole" and not word.text:
+        return
+    finders: list[Callable[[str], list[str]]] = [_URL.findall, _REMOTE.findall]
+    found = [host for find in finders for host in find(word.text)]
+    if not found and Effect.NETWORK in effects and (name := _NAME.match(word.text)):
+        found = [name[0]]
+    for host in found:
+        yield host.lower().rstrip(".")

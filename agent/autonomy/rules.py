@@ -1,0 +1,293 @@
+"""Rules: what is allowed, asked about or refused whatever the table of levels says.
+
+A rule has conditions, all of which have to hold: on the tool, its arguments, its effects, paths, hosts, and commands.
+Where it speaks of paths, hosts, effects and commands, it is held against each part of a call (`calls.py`):
+
+* `deny` and `ask` need one part that fits; one that may fit, as far as can be told, is asked about.
+* `allow` needs every part to be allowed, by this rule or another, or by the table alone.
+
+`deny` goes before `ask`, `ask` before `allow`, `allow` before the table, in whatever order they are written. An allow
+rule turns a question into a yes; what a level refuses stays refused.
+
+Threat model: the call is the model's and is made to pass; the rules may be a hostile repository's, which is why only
+what tightens counts of those (`trust.py`). Everything here is a pure function, and every doubt counts against the
+call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from agent.autonomy.calls import Call, Part
+from agent.autonomy.commands.shapes import Certainty, Shape, covers, parse_shape, resembles
+from agent.autonomy.places import Places
+from agent.autonomy.visible import visible
+from sandboxes.network.rules import HostRule, parse_rule
+from tools.protocol import Effect, Effects
+
+Kind = Literal["deny", "ask", "allow"]
+KINDS: tuple[Kind, ...] = ("deny", "ask", "allow")
+"""Strictest first."""
+
+Scalar = str | int | float | bool
+MAX_TEXTS = 200
+MAX_TEXT = 2000
+
+
+class Example(BaseModel):
+    """A call of a tool, as an example; one of the shell may be written as its command alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tool: str
+    arguments: dict[str, Any] = {}
+
+    def __str__(self) -> str:
+        return str(self.arguments.get("command")) if self.tool == "shell" else f"{self.tool} {self.arguments}"
+
+
+class Rule(BaseModel):
+    """One rule. Every condition is a list (one value may stand alone), and holds if one entry of it does."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field("", max_length=80)
+    tool: tuple[str, ...] = ()
+    """Names of tools; `*` and `?` as in file names."""
+    arguments: dict[str, tuple[Scalar, ...]] = {}
+    """Values of arguments; texts with `*` and `?` as in file names."""
+    effects: tuple[Effect, ...] = ()
+    paths: tuple[str, ...] = ()
+    """Patterns as in .gitignore, from the workspace's root; those that begin with // from the sandbox's root."""
+    hosts: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    """Shapes of commands, see commands/shapes.py."""
+    reason: str = Field("", max_length=500)
+    """Shown to the model and the person."""
+    match: tuple[Example, ...] = ()
+    not_match: tuple[Example, ...] = ()
+
+    @field_validator("tool", "effects", "paths", "hosts", "commands", "match", "not_match", mode="before")
+    @classmethod
+    def _one(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str | dict) else value
+
+    @field_validator("match", "not_match", mode="before")
+    @classmethod
+    def _command(cls, value: Any) -> Any:
+        values = value if isinstance(value, list | tuple) else [value]
+        return [{"tool": "shell", "arguments": {"command": v}} if isinstance(v, str) else v for v in values]
+
+    @field_validator("arguments", mode="before")
+    @classmethod
+    def _values(cls, value: Any) -> Any:
+        return {k: v if isinstance(v, list | tuple) else [v] for k, v in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("paths", "hosts", "commands", "tool")
+    @classmethod
+    def _bounded(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        if len(values) > MAX_TEXTS or any(not value.strip() or len(value) > MAX_TEXT for value in values):
+            raise ValueError(f"up to {MAX_TEXTS} texts of 1 to {MAX_TEXT} characters each")
+        return values
+
+    @field_validator("commands")
+    @classmethod
+    def _shaped(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            parse_shape(value)
+        return values
+
+    @field_validator("hosts")
+    @classmethod
+    def _named(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            parse_rule(value)
+        return values
+
+    @field_validator("paths")
+    @classmethod
+    def _patterns(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        Places(values)
+        return values
+
+    @field_validator("name", "reason")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        if visible(value) != value or "\n" in value or "\t" in value:
+            raise ValueError("it has to be one line without control characters or hidden ones")
+        return value
+
+    @model_validator(mode="after")
+    def _about_something(self) -> Rule:
+        if not (self.tool or self.arguments or self.effects or self.paths or self.hosts or self.commands):
+            raise ValueError("say what it is about: tool, arguments, effects, paths, hosts or commands")
+        return self
+
+    @cached_property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The commands, taken apart."""
+        return tuple(map(parse_shape, self.commands))
+
+    @cached_property
+    def host_rules(self) -> tuple[HostRule, ...]:
+        """The hosts, taken apart."""
+        return tuple(map(parse_rule, self.hosts))
+
+    @cached_property
+    def places(self) -> Places:
+        """The paths, taken apart."""
+        return Places(self.paths)
+
+    def words(self) -> str:
+        """The conditions in words."""
+        parts = {
+            "tool": self.tool,
+            "effects": self.effects,
+            "paths": self.paths,
+            "hosts": self.hosts,
+            "commands": self.commands,
+        }
+        said = [f"{name} {', '.join(values)}" for name, values in parts.items() if values]
+        said += [f"{name} = {' or '.join(map(str, values))}" for name, values in self.arguments.items()]
+        return visible("; ".join(said))
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A rule, its kind, and where it stands: the `number`th of its kind in `file`, from 1."""
+
+    kind: Kind
+    rule: Rule
+    file: str
+    number: int
+
+    @property
+    def label(self) -> str:
+        """`deny rule 2 (no-push) of bridle.toml`."""
+        name = f" ({self.rule.name})" if self.rule.name else ""
+        return f"{self.kind} rule {self.number}{name} of {self.file}"
+
+    @property
+    def why(self) -> str:
+        """The label and the reason it gives."""
+        return f"{self.label}: {self.rule.reason or self.rule.words()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What rules say to a call: nothing, or a kind and the rules that decided, or allow its parts.
+
+    `doubt`: a rule that refuses may fit, as far as can be told.
+    """
+
+    kind: Kind | None
+    rules: tuple[Placed, ...] = ()
+    doubt: bool = False
+
+
+def consult(rules: Iterable[Placed], call: Call, allowed: Effects) -> Said:
+    """What the rules say. `allowed` are the effects that the level allows without asking. The order means nothing."""
+    ordered = sorted(rules, key=lambda placed: (placed.file, placed.number, KINDS.index(placed.kind)))
+    fits = {kind: [(p, fit(p.rule, call)) for p in ordered if p.kind == kind] for kind in ("deny", "ask")}
+    if denying := tuple(placed for placed, sure in fits["deny"] if sure is Certainty.YES):
+        return Said("deny", denying)
+    doubtful = tuple(placed for placed, sure in fits["deny"] if sure is Certainty.MAYBE)
+    if asking := (*doubtful, *(placed for placed, sure in fits["ask"] if sure is not Certainty.NO)):
+        return Said("ask", asking, doubt=bool(doubtful))
+    used: list[Placed] = []
+    allowing = [placed for placed in ordered if placed.kind == "allow"]
+    for part in call.parts:
+        found = next((placed for placed in allowing if allows(placed.rule, call, part)), None)
+        if found is not None:
+            used.append(found)
+        elif not part.effects <= allowed or _only_sets(part):
+            return Said(None)
+    return Said("allow", tuple({placed.label: placed for placed in used}.values())) if used else Said(None)
+
+
+def fit(rule: Rule, call: Call) -> Certainty:
+    """Is the call one that a deny or ask rule is about?"""
+    if not _tool_fits(rule, call):
+        return Certainty.NO
+    return max(_part_fits(rule, part) for part in call.parts)
+
+
+def allows(rule: Rule, call: Call, part: Part) -> bool:
+    """Does an allow rule cover this part of a call, wholly and for certain?"""
+    if not _tool_fits(rule, call) or (rule.effects and not part.effects <= frozenset(rule.effects)):
+        return False
+    if rule.commands and not (
+        part.command is not None and any(covers(shape, part.command, moved=part.moved) for shape in rule.shapes)
+    ):
+        return False
+    if rule.paths and (part.open or not part.places or not all(map(rule.places.holds, part.places))):
+        return False
+    return not rule.hosts or (
+        not part.open and bool(part.hosts) and all(_host_fits(rule.host_rules, host) for host in part.hosts)
+    )
+
+
+def allows_call(rule: Rule, call: Call) -> bool:
+    """Does an allow rule cover the whole call by itself?"""
+    return all(allows(rule, call, part) for part in call.parts)
+
+
+def _only_sets(part: Part) -> bool:
+    """Is it an assignment by itself? It changes what the rest of the line means."""
+    return part.command is not None and not part.command.words
+
+
+def _tool_fits(rule: Rule, call: Call) -> bool:
+    if rule.tool and not any(fnmatchcase(call.tool, pattern) for pattern in rule.tool):
+        return False
+    return all(
+        name in call.arguments and any(_equal(call.arguments[name], value) for value in values)
+        for name, values in rule.arguments.items()
+    )
+
+
+def _equal(given: Any, wanted: Scalar) -> bool:
+    if isinstance(given, list):
+        return any(_equal(item, wanted) for item in given)
+    if isinstance(given, str) and isinstance(wanted, str):
+        return fnmatchcase(given, wanted)
+    return type(given) is type(wanted) and bool(given == wanted)
+
+
+def _part_fits(rule: Rule, part: Part) -> Certainty:
+    """The least certain of the conditions."""
+    sure = Certainty.YES
+    if rule.effects and not part.effects & frozenset(rule.effects):
+        return Certainty.NO
+    if rule.commands:
+        command = part.command
+        sure = min(sure, max((resembles(s, command) for s in rule.shapes), default=Certainty.NO)) if command else Certainty.NO
+    if rule.paths and sure is not Certainty.NO:
+        destroys = Effect.DESTROY in part.effects
+        named = max((rule.places.fits(place, destroys=destroys) for place in part.places), default=Certainty.NO)
+        sure = min(sure, max(named, _unsaid(part)))
+    if rule.hosts and sure is not Certainty.NO:
+        named = Certainty.YES if any(_host_fits(rule.host_rules, host) for host in part.hosts) else Certainty.NO
+        open_ = Effect.NETWORK in part.effects and (part.open or not part.hosts)
+        sure = min(sure, max(named, Certainty.MAYBE if open_ else Certainty.NO))
+    return sure
+
+
+def _unsaid(part: Part) -> Certainty:
+    """May it touch a path that it does not name? Reading alone hides nothing that could be told from a path."""
+    return Certainty.MAYBE if part.open and part.effects - {Effect.READ} else Certainty.NO
+
+
+def _host_fits(rules: Sequence[HostRule], host: str) -> bool:
+    return any(rule.matches(host, port) for rule in rules for port in rule.ports)
+
+
+def tightening(rules: Iterable[Placed]) -> tuple[Placed, ...]:
+    """Those that can only make a verdict stricter."""
+    return tuple(placed for placed in rules if placed.kind != "allow")
