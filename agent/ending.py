@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from agent import loop
 from agent.autonomy.levels import Level
+from agent.autonomy.patches import on_changes
 from agent.budgets import spent
 from agent.checks import in_words
 from agent.context.data import as_data
@@ -34,6 +35,9 @@ from tools.shell import Shell
 
 GAVE_UP_ASKING = frozenset({Outcome.STUCK, Outcome.BUDGET, Outcome.CHECKS_FAIL})
 """Endings that a refused call may have caused: with a refusal for want of a person, that is the outcome."""
+
+MAX_TOLD = 10
+"""Paths that are named when a patch changes what a rule keeps."""
 
 
 class Judged(NamedTuple):
@@ -78,6 +82,9 @@ async def check_and_deliver(session: Session, end: End, changes: Changes) -> Jud
     if not changes:
         missing = End(Outcome.CHECKS_FAIL, "submitted without changing anything", end.summary)
         return Judged(missing, changes, remark=f"Not accepted: {missing.detail}. Make the change, then submit.")
+    if kept := touched(changes, session):
+        missing = End(Outcome.CHECKS_FAIL, f"the patch changes what a rule keeps: {kept}", end.summary)
+        return Judged(missing, changes, remark=f"Not accepted: {missing.detail}. Undo that, then submit again.")
     try:
         check = await _fresh_check(session, changes)
     except CheckDenied as denied:
@@ -94,6 +101,19 @@ async def check_and_deliver(session: Session, end: End, changes: Changes) -> Jud
         )
         return Judged(End(Outcome.CHECKS_FAIL, words, end.summary), changes, remark=remark)
     return await _deliver(session, end, changes, check)
+
+
+def touched(changes: Changes, session: Session) -> str:
+    """What of the patch a rule refuses, in words; "" if nothing."""
+    rules = session.gate.rules if session.gate is not None else ()
+    found = [each.sentence for each in on_changes(paths_of(changes), rules) if each.kind == "deny"]
+    more = f"; and {len(found) - MAX_TOLD} more" if len(found) > MAX_TOLD else ""
+    return "; ".join(found[:MAX_TOLD]) + more
+
+
+def paths_of(changes: Changes) -> list[tuple[str, bool]]:
+    """The paths of a patch, and whether each is deleted."""
+    return [(change.path.decode("utf-8", "replace"), change.new is None) for change in changes.changes]
 
 
 async def _fresh_check(session: Session, changes: Changes) -> CheckRun | None:
@@ -124,13 +144,16 @@ async def _deliver(session: Session, end: End, changes: Changes, check: CheckRun
     slug = slugify(title)
     verified = in_words(check) if check is not None else "not verified: no verify command is known"
     raw = await asyncio.to_thread(stored_raw, session.repository, changes)
-    warnings = [*leaks, *(item.text() for item in flags), *raw]
+    rules = session.gate.rules
+    asked = tuple(found.sentence for found in on_changes(paths_of(changes), rules) if found.kind == "ask")
+    warnings = [*leaks, *asked, *(item.text() for item in flags), *raw]
     shown = Preview(
         title=f"put the patch ({len(changes.changes)} changed files) on a new branch, bridle/{slug}",
         diff=session.folder.patch.read_bytes().decode("utf-8", "replace"),
         detail="\n".join([verified, *(f"! {line}" for line in warnings)]),
     )
-    ruling = await session.gate.review_delivery(shown, insist="; ".join(leaks))
+    guards = (*asked, *(item.guarded for item in flags if item.guarded))
+    ruling = await session.gate.review_delivery(shown, insist="; ".join(leaks), guards=guards)
     if ruling.quit:
         return Judged(End(Outcome.INTERRUPTED, loop.QUIT, end.summary), changes)
     if ruling.verdict != "allow":

@@ -59,7 +59,9 @@ async def prepare(session: Session, *, finished: bool) -> Work:
     """
     await _tidy(session)
     listed = session.settings.reach.mode == "allowlist"
-    session.gate = Gate(session.settings.autonomy, session.approver, session.record, listed=listed)
+    session.gate = Gate(
+        session.settings.autonomy, session.approver, session.record, listed=listed, rules=session.rules
+    )
     await network.approve(session)
     suggested = repository_settings(session.repository.root)
     session.image = _image(session, suggested)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from agent.autonomy.gate import Answer, Approver, Gate, Question
+from agent.autonomy.rules import Placed
 from agent.budgets import Spent
 from agent.checkpoints import Checkpoints
 from agent.journal import AnyEvent, Journal, LevelChanged, SandboxOpened, SessionResumed, SessionStarted
@@ -127,7 +128,7 @@ class Session:
     """Everything one session needs, handed in; and what it has opened so far.
 
     `safe` says that the sandbox holds nothing which is not saved or delivered. `outside` is how hosts are reached,
-    by default this machine's own way.
+    by default this machine's own way. `rules` are those of the files; what the user says meanwhile comes on top.
     """
 
     folder: SessionFolder
@@ -145,6 +146,7 @@ class Session:
     outside: Outside | None = None
     others: Sequence[Backend] = ()
     """Backends that are not in use, but may have leftovers."""
+    rules: tuple[Placed, ...] = ()
     image: str = ""
     base: Base | None = None
     sandbox: Sandbox | None = None

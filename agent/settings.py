@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.autonomy.levels import DEFAULT_LEVEL, Level, parse_level
+from agent.autonomy.rules import KINDS
 from agent.autonomy.visible import visible
 from agent.budgets import Budgets
 from agent.outcomes import UsageProblem
@@ -155,7 +156,10 @@ class Settings(BaseSettings):
         """Command line, environment, the user's file: no .env file of a repository is ever read."""
         from pydantic_settings import TomlConfigSettingsSource
 
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, user_file())
+        source = TomlConfigSettingsSource(settings_cls, user_file())
+        # Rules are no setting: agent/autonomy/rulebook.py reads them, anew for each run.
+        source.init_kwargs = {name: value for name, value in source.init_kwargs.items() if name not in KINDS}
+        return init_settings, env_settings, source
 
 
 class RepositorySettings(BaseModel):
@@ -230,7 +234,7 @@ def tighten(settings: Settings, root: Path) -> Settings:
 
 def repository_settings(root: Path) -> RepositorySettings:
     """What the `bridle.toml` in the repository at `root` says; nothing when there is none. Raises UsageProblem."""
-    data = _read_repository_file(root / "bridle.toml")
+    data = read_repository_file(root)
     try:
         said = tomllib.loads(data.decode("utf-8"))
         if taken := {"secrets", "inject"} & set(said):
@@ -238,17 +242,20 @@ def repository_settings(root: Path) -> RepositorySettings:
                 f"bridle.toml of the repository has {' and '.join(sorted(taken))}: which secrets are given to "
                 "what is yours to say, with --secret or in your own config.toml"
             )
-        return RepositorySettings.model_validate(said)
+        return RepositorySettings.model_validate({n: value for n, value in said.items() if n not in KINDS})
     except ValidationError as error:
         raise UsageProblem(f"bridle.toml of the repository is wrong: {_first(error)}") from error
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, an endless number, a deep nest
         raise UsageProblem(f"bridle.toml of the repository is not TOML in UTF-8: {_brief(str(error))}") from error
 
 
-def _read_repository_file(path: Path) -> bytes:
-    """The file's bytes, none when there is no file. A pipe or device is not waited for, a link not followed."""
+def read_repository_file(root: Path) -> bytes:
+    """The bytes of the repository's `bridle.toml`, none when there is no such file. Raises UsageProblem.
+
+    A pipe or device is not waited for, a link not followed.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(root / "bridle.toml", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return b""
     except PermissionError as error:

@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from agent.autonomy.rulebook import Rulebook
     from agent.journal import AnyEvent, Journal
     from agent.repository.source import Repository
     from agent.session import Report, Session
@@ -111,6 +112,7 @@ def fix(
 ) -> None:
     """Fix an issue in a repository: in a sandbox, on a copy, delivered as a branch once you approve."""
     given = {name: value for name, value in locals().items() if name not in {"issue", "repo", "json"}}
+    from agent.autonomy.rulebook import load_rules
     from agent.models.select import make_model
     from agent.repository.source import open_repository
     from agent.secrets import read_secrets, sources_from
@@ -122,6 +124,7 @@ def fix(
     repository = open_repository(repo)
     settings = _complete(tighten(load({**given, "secrets": sources_from(secrets or [])}), repository.root))
     values = read_secrets(settings.secrets)
+    rules = load_rules(repository.root)
     make_model(
         settings.model or "", base_url=settings.base_url
     )  # a wrong name or key shows before a session begins
@@ -129,7 +132,7 @@ def fix(
     folder.lock()
     journal = open_journal(folder, values)
     journal.append(start_event(folder, settings, task, repository), durable=True)
-    _go(folder, journal, settings, repository, task, values, as_json=json)
+    _go(folder, journal, settings, repository, task, values, rules, as_json=json)
 
 
 def resume(
@@ -157,6 +160,7 @@ def resume(
     """Go on with a session that was interrupted, died, ran out of budget or waits for an approval."""
     said = {name: value for name, value in locals().items() if name not in {"session", "json"}}
     given = {name: value for name, value in said.items() if value not in (None, [])}
+    from agent.autonomy.rulebook import load_rules
     from agent.journal import SessionStarted
     from agent.outcomes import UsageProblem
     from agent.repository.source import open_repository
@@ -178,8 +182,9 @@ def resume(
     sources = {**options.get("secrets", {}), **sources_from(secrets or [])}
     settings = _complete(_as_opened(load({**options, **given, "secrets": sources}), events, given))
     values = read_secrets(settings.secrets)
+    rules = load_rules(repository.root)
     journal = open_journal(folder, values)
-    _go(folder, journal, settings, repository, begun.task, values, as_json=json)
+    _go(folder, journal, settings, repository, begun.task, values, rules, as_json=json)
 
 
 def _read_issue(issue: str) -> str:
@@ -248,6 +253,7 @@ def _go(
     repository: Repository,
     task: str,
     secrets: Secrets,
+    rules: Rulebook,
     *,
     as_json: bool,
 ) -> None:
@@ -284,7 +290,10 @@ def _go(
         watch=watch,
         make_model=lambda: make_model(settings.model or "", base_url=settings.base_url, on_retry=watch.note),
         secrets=secrets,
+        rules=rules.rules,
     )
+    for note in rules.notes:
+        watch.note(note)
     report = asyncio.run(_under_signals(session))
     journal.close()
     if as_json:

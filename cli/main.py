@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import clean, demo, doctor, fix, model, rewind, sessions
+from cli import clean, demo, doctor, fix, model, rewind, rules, sessions
 
 app = typer.Typer(
     name="bridle",
@@ -25,7 +25,9 @@ app.command("show")(sessions.show)
 app.command("clean")(clean.clean)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
+app.command("trust")(rules.trust)
 app.add_typer(model.app, name="model")
+app.add_typer(rules.app, name="rules")
 
 
 def _version(show: bool) -> None:

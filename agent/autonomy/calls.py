@@ -1,11 +1,12 @@
 """A call, described for rules: its parts, and for each part its command, effects, paths and hosts.
 
-A shell line has a part for each simple command and each file that a redirection writes; any other call is one part.
+A shell line has a part for each simple command and each file that a redirection writes; any other call is one
+part.
 
-Threat model: everything here stems from the model. What is claimed for the whole call holds: a part never has fewer
-effects than that, taken together, and what no part explains is counted to each of them. Paths and hosts are those
-that stand in the call; where a word's value is not known, `open` says so. What a program reads or writes by itself is
-not seen here; what the patch changes is judged again when it is delivered.
+Threat model: everything here stems from the model. What is claimed for the whole call holds: a part never has
+fewer effects than that, taken together, and what no part explains is counted to each of them. Paths and hosts are
+those that stand in the call; where a word's value is not known, `open` says so. What a program reads or writes by
+itself is not seen here; what the patch changes is judged again when it is delivered.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one part of a call is and could do. `open`: it may name paths and hosts that do not stand in the call.
+    """What one part of a call is and could do. `open`: it may name paths and hosts that do not stand in it.
     `moved`: it may not run in the workspace's root.
     """
 
@@ -82,7 +83,9 @@ def describe(tool: str, arguments: Mapping[str, Any], effects: Effects, cwd: str
 
 def _listed(arguments: Mapping[str, Any]) -> tuple[Place, ...]:
     paths = arguments.get("paths")
-    return tuple(Place(resolve(path)) for path in paths if isinstance(path, str)) if isinstance(paths, list) else ()
+    return (
+        tuple(Place(resolve(path)) for path in paths if isinstance(path, str)) if isinstance(paths, list) else ()
+    )
 
 
 def _settled(parts: list[Part], effects: Effects) -> tuple[Part, ...]:
@@ -145,6 +148,8 @@ def _places(words: tuple[Word, ...], folders: list[str]) -> Iterator[Place]:
             text = value[1]
         elif text.startswith("-"):
             continue
+        if len(text) > 4096 or any(len(name) > 255 for name in text.split("/")):
+            continue  # no file has such a name
         for folder in folders:
             count += 1
             if count > MAX_PLACES:

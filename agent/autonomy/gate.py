@@ -1,7 +1,8 @@
 """The gate: every call passes it, and nothing runs that neither the level nor a person allowed.
 
 What guards a call, the rules and the table decide first (`judging.py`). Where they say ask, an "always" of this
-session may answer for the person; otherwise the approver is asked. Every ruling is journalled before it is returned.
+session may answer for the person; otherwise the approver is asked. Every ruling is journalled before it is
+returned.
 
 Threat model: call, arguments and effects all stem from the model. The gate asks anew whenever what would run
 could do more than what was shown, judges by the level of the moment of deciding (the slider may have moved while
@@ -127,7 +128,8 @@ class Ruling:
 class _Case:
     """A call in the form the gate judges it in; `edited` raises ValueError with a sentence.
 
-    `insist` is the reason why, whatever the level, only a person allows it, in a clause. `described` is what rules see.
+    `insist` is the reason why, whatever the level, only a person allows it, in a clause. `described` is what
+    rules see.
     """
 
     call: ToolCall
@@ -144,8 +146,8 @@ class _Case:
 
 @dataclass(slots=True)
 class _Asked:
-    """What the approver has said about a case so far. `approved` are the effects that a yes was given to, `seen` the
-    reasons for asking that were shown with them.
+    """What the approver has said about a case so far. `approved` are the effects that a yes was given to, `seen`
+    the reasons for asking that were shown with them.
     """
 
     approved: Effects | None = None
@@ -378,7 +380,6 @@ def _tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, in
             wrong = (f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()[:5])
             raise ValueError(f"these arguments do not fit `{tool.name}`: {'; '.join(wrong)}") from error
 
-    effects = tool.effects(args, bench) or EVERY_EFFECT
     return _Case(
         call=call,
         tool=tool.name,
@@ -389,7 +390,7 @@ def _tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, in
         cwd=bench.cwd,
         preview=lambda: tool.preview(args, bench),
         edited=edited,
-        described=describe(tool.name, arguments, effects, bench.cwd),
+        described=describe(tool.name, args.model_dump(mode="json"), effects, bench.cwd),
         insist=insist,
     )
 

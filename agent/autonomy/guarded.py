@@ -3,9 +3,9 @@
 Below level 5 a person is asked, each time, even where a rule allows it; at level 5 it is allowed, journalled and
 shown. The delivery of files that tools on the user's machine trust is such a thing too: see `flags.py`.
 
-Threat model: a rule is written for the ordinary case and the agent looks for the other one. Where a deletion's target
-is not known, it may be the worst one. What a program does by itself is not seen here: nothing of the user's is in
-the sandbox, and a changed `bridle.toml` is shown again before it is delivered.
+Threat model: a rule is written for the ordinary case and the agent looks for the other one. Where a deletion's
+target is not known, it may be the worst one. What a program does by itself is not seen here: nothing of the
+user's is in the sandbox, and a changed `bridle.toml` is shown again before it is delivered.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def _deletes(command: Command) -> bool:
     if command.name in _DELETERS:
         # Without -r, rm leaves folders alone; what it deletes in one, it does file by file.
         return command.name != "rm" or any(
-            word.startswith("--r") or (word.startswith("-") and not word.startswith("--") and set(word) & set("rR"))
+            word.startswith("--r")
+            or (word.startswith("-") and not word.startswith("--") and set(word) & set("rR"))
             for word in words
         )
     if command.name == "find":

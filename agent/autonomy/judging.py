@@ -23,9 +23,9 @@ from tools.protocol import Effects
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is said to a call. `because`: the effects that made it so. `cause`: why, in a sentence. `by`: what decided:
-    `table`, `guarded`, or the label of a rule. `each_time`: no "always" answers for a person; `reasons` are what they
-    have to have seen.
+    """What is said to a call. `because`: the effects that made it so. `cause`: why, in a sentence. `by`: what
+    decided: `table`, `guarded`, or the label of a rule. `each_time`: no "always" answers for a person; `reasons`
+    are what they have to have seen.
     """
 
     verdict: Verdict
@@ -77,4 +77,8 @@ def judge(
 
 
 def _asks(placed: Placed) -> str:
-    return placed.why if placed.kind == "ask" else f"it may be what {placed.label} refuses: {placed.rule.reason or placed.rule.words()}"
+    return (
+        placed.why
+        if placed.kind == "ask"
+        else f"it may be what {placed.label} refuses: {placed.rule.reason or placed.rule.words()}"
+    )

@@ -1,7 +1,7 @@
 """Patterns of paths, as in .gitignore, held against what a call names.
 
-Threat model: the paths are the model's, written to miss a pattern. They come here absolute and normalised. A pattern
-for names that the shell fills in fits where it could; deleting a folder fits what may lie below it.
+Threat model: the paths are the model's, written to miss a pattern. They come here absolute and normalised. A
+pattern for names that the shell fills in fits where it could; deleting a folder fits what may lie below it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from agent.autonomy.commands.shapes import Certainty
 from sandboxes.protocol import WORKSPACE
 from tools.paths import is_below
 
+MAX_STARS = 4
+"""Of one name in a pattern: more of them take too long to compare."""
 _WILD = re.compile(r"[*?\[\\]")
 
 
@@ -26,10 +28,15 @@ class Places:
 
     def __init__(self, patterns: Iterable[str]) -> None:
         """Raises ValueError for what is no pattern."""
-        whole, inside = [], []
+        whole: list[str] = []
+        inside: list[str] = []
         for pattern in patterns:
             if pattern.lstrip("!").startswith("#") or not pattern.strip("! "):
                 raise ValueError(f"{pattern!r} is no pattern of paths")
+            if any(len(part.split("*")) > MAX_STARS + 1 for part in pattern.split("/")) or pattern.count("**") > 2:
+                raise ValueError(
+                    f"{pattern!r} has too many * in it: up to {MAX_STARS} in a name, and two times **"
+                )
             negated, rest = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
             (whole if rest.startswith("//") else inside).append(
                 negated + (rest[1:] if rest.startswith("//") else rest)

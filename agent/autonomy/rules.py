@@ -1,17 +1,18 @@
 """Rules: what is allowed, asked about or refused whatever the table of levels says.
 
-A rule has conditions, all of which have to hold: on the tool, its arguments, its effects, paths, hosts, and commands.
-Where it speaks of paths, hosts, effects and commands, it is held against each part of a call (`calls.py`):
+A rule has conditions, all of which have to hold: on the tool, its arguments, its effects, paths, hosts, and
+commands. Where it speaks of paths, hosts, effects and commands, it is held against each part of a call
+(`calls.py`):
 
 * `deny` and `ask` need one part that fits; one that may fit, as far as can be told, is asked about.
 * `allow` needs every part to be allowed, by this rule or another, or by the table alone.
 
-`deny` goes before `ask`, `ask` before `allow`, `allow` before the table, in whatever order they are written. An allow
-rule turns a question into a yes; what a level refuses stays refused.
+`deny` goes before `ask`, `ask` before `allow`, `allow` before the table, in whatever order they are written. An
+allow rule turns a question into a yes; what a level refuses stays refused.
 
-Threat model: the call is the model's and is made to pass; the rules may be a hostile repository's, which is why only
-what tightens counts of those (`trust.py`). Everything here is a pure function, and every doubt counts against the
-call.
+Threat model: the call is the model's and is made to pass; the rules may be a hostile repository's, which is why
+only what tightens counts of those (`trust.py`). Everything here is a pure function, and every doubt counts
+against the call.
 """
 
 from __future__ import annotations
@@ -87,7 +88,11 @@ class Rule(BaseModel):
     @field_validator("arguments", mode="before")
     @classmethod
     def _values(cls, value: Any) -> Any:
-        return {k: v if isinstance(v, list | tuple) else [v] for k, v in value.items()} if isinstance(value, dict) else value
+        return (
+            {k: v if isinstance(v, list | tuple) else [v] for k, v in value.items()}
+            if isinstance(value, dict)
+            else value
+        )
 
     @field_validator("paths", "hosts", "commands", "tool")
     @classmethod
@@ -192,7 +197,9 @@ class Said:
 
 
 def consult(rules: Iterable[Placed], call: Call, allowed: Effects) -> Said:
-    """What the rules say. `allowed` are the effects that the level allows without asking. The order means nothing."""
+    """What the rules say. `allowed` are the effects that the level allows without asking. The order means
+    nothing.
+    """
     ordered = sorted(rules, key=lambda placed: (placed.file, placed.number, KINDS.index(placed.kind)))
     fits = {kind: [(p, fit(p.rule, call)) for p in ordered if p.kind == kind] for kind in ("deny", "ask")}
     if denying := tuple(placed for placed, sure in fits["deny"] if sure is Certainty.YES):
@@ -200,15 +207,8 @@ def consult(rules: Iterable[Placed], call: Call, allowed: Effects) -> Said:
     doubtful = tuple(placed for placed, sure in fits["deny"] if sure is Certainty.MAYBE)
     if asking := (*doubtful, *(placed for placed, sure in fits["ask"] if sure is not Certainty.NO)):
         return Said("ask", asking, doubt=bool(doubtful))
-    used: list[Placed] = []
-    allowing = [placed for placed in ordered if placed.kind == "allow"]
-    for part in call.parts:
-        found = next((placed for placed in allowing if allows(placed.rule, call, part)), None)
-        if found is not None:
-            used.append(found)
-        elif not part.effects <= allowed or _only_sets(part):
-            return Said(None)
-    return Said("allow", tuple({placed.label: placed for placed in used}.values())) if used else Said(None)
+    used = allowing([placed for placed in ordered if placed.kind == "allow"], call, allowed)
+    return Said("allow", used) if used else Said(None)
 
 
 def fit(rule: Rule, call: Call) -> Certainty:
@@ -233,9 +233,19 @@ def allows(rule: Rule, call: Call, part: Part) -> bool:
     )
 
 
-def allows_call(rule: Rule, call: Call) -> bool:
-    """Does an allow rule cover the whole call by itself?"""
-    return all(allows(rule, call, part) for part in call.parts)
+def allowing(rules: Sequence[Placed], call: Call, allowed: Effects) -> tuple[Placed, ...]:
+    """The allow rules that cover the call, where each part is covered by one or has only `allowed` effects.
+
+    Nothing if a part is left over, or no rule is needed.
+    """
+    used: dict[str, Placed] = {}
+    for part in call.parts:
+        found = next((placed for placed in rules if allows(placed.rule, call, part)), None)
+        if found is not None:
+            used[found.label] = found
+        elif not part.effects <= allowed or _only_sets(part):
+            return ()
+    return tuple(used.values())
 
 
 def _only_sets(part: Part) -> bool:
@@ -267,7 +277,11 @@ def _part_fits(rule: Rule, part: Part) -> Certainty:
         return Certainty.NO
     if rule.commands:
         command = part.command
-        sure = min(sure, max((resembles(s, command) for s in rule.shapes), default=Certainty.NO)) if command else Certainty.NO
+        sure = (
+            min(sure, max((resembles(s, command) for s in rule.shapes), default=Certainty.NO))
+            if command
+            else Certainty.NO
+        )
     if rule.paths and sure is not Certainty.NO:
         destroys = Effect.DESTROY in part.effects
         named = max((rule.places.fits(place, destroys=destroys) for place in part.places), default=Certainty.NO)

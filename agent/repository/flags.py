@@ -104,8 +104,8 @@ TABLE: tuple[tuple[FlagKind, str, str], ...] = (
         """
         .envrc .env .env.* mise.toml .mise.toml .mise/ .tool-versions .python-version .node-version .nvmrc
         .ruby-version .sdkmanrc flake.nix shell.nix default.nix devenv.nix dockerfile* *.dockerfile
-        containerfile* docker-compose*.y* compose*.y* vagrantfile procfile .bashrc .profile .zshrc .ssh/
-        """,
+        containerfile* docker-compose*.y* compose*.y* vagrantfile procfile .bashrc .bash_profile .bash_login
+        .bash_logout .bash_aliases .profile .zshrc .zshenv .zprofile .zlogin .inputrc .config/fish/ .ssh/ """,
     ),
     (
         "tests",
@@ -116,6 +116,20 @@ TABLE: tuple[tuple[FlagKind, str, str], ...] = (
         """,
     ),
 )
+
+WHEN: dict[str, str] = {
+    "git hook": "runs on your machine when you commit, merge or push",
+    "git configuration": "is what git on your machine goes by when it reads the files",
+    "CI configuration": "runs on your CI's machines, with what they may do, when it is pushed",
+    "owners of the code": "says who has to approve changes",
+    "editor configuration": "runs on your machine when you open the folder in an editor",
+    "agent configuration": "is followed by agents on your machine when they start here",
+    "Python package or tool configuration": "runs on your machine when you install, build or test",
+    "code Python runs at start-up": "runs on your machine whenever Python starts where it is found",
+    "package-manager or build configuration": "runs on your machine when you install or build",
+    "environment or container configuration": "runs on your machine when you enter the folder or build from it",
+}
+"""When a tool on the user's machine goes by such a file."""
 
 _MAGIC = (b"\x7fELF", b"MZ", b"\xfe\xed\xfa", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 _HEAD = 8000
@@ -131,10 +145,18 @@ class Flag:
     path: bytes
     kind: FlagKind
     reason: str
+    when: str = ""
 
     def text(self) -> str:
         """The flag as one line for a person."""
-        return f"{shown(self.path)}: {self.reason}"
+        return f"{shown(self.path)}: {self.reason}{self.when and f', {self.when}'}"
+
+    @property
+    def guarded(self) -> str:
+        """Why a delivery of it is never silent, in a clause; "" where it may be."""
+        if self.kind == "trusted":
+            return f"{shown(self.path)} {self.when}"
+        return f"{shown(self.path)} is a link that leads {self.reason}" if self.kind == "symlink" else ""
 
 
 def flag(changes: Changes) -> list[Flag]:
@@ -146,7 +168,11 @@ def _flags(changes: Changes, change: Change) -> list[Flag]:
     verb = {"added": "new", "deleted": "deleted"}.get(change.kind, "changed")
     path = change.path
     name = folded(path).replace("\n", "_")  # no pattern's wildcard crosses a line end
-    flags = [Flag(path, kind, f"{verb} {reason}") for kind, reason, spec in _specs() if spec.match_file(name)]
+    flags = [
+        Flag(path, kind, f"{verb} {reason}", WHEN.get(reason, ""))
+        for kind, reason, spec in _specs()
+        if spec.match_file(name)
+    ]
     new = change.new
     if new is None:
         return flags

@@ -89,6 +89,8 @@ class TerminalApprover:
                 case "l" | "level":
                     if (level := await self._level(question, console)) is not None:
                         return SetLevel(level)
+                case "w" | "why" if question.by != "table":
+                    console.print(f"{visible(question.cause)}. This is asked each time, below level 5 or at it.")
                 case "w" | "why":
                     console.print(explain(question.level, question.effects, listed=question.listed))
                 case "d" | "all":

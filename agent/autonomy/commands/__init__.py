@@ -1,1 +1,3 @@
-"""What a shell line runs: its simple commands, those inside other commands, and shapes that they are matched with."""
+"""What a shell line runs: its simple commands, those inside other commands, and shapes that they are matched
+with.
+"""

@@ -1,7 +1,7 @@
 """The commands that other commands start: what follows `sudo`, the text after `sh -c`, what `xargs` is given.
 
-Threat model: see `line.py`. A wrapper's option that is not listed here may or may not take a value, so both readings
-are listed. Too many levels end in a command that may be any.
+Threat model: see `line.py`. A wrapper's option that is not listed here may or may not take a value, so both
+readings are listed. Too many levels end in a command that may be any.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from agent.autonomy.commands.line import ANYTHING, HOLE, Command, Line, Word, re
 MAX_DEPTH = 8
 MAX_COMMANDS = 2000
 
-SHELLS = frozenset("sh bash dash ash zsh ksh mksh rbash".split())
+SHELLS = frozenset(["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "rbash"])
 
 
 class Wrapper(NamedTuple):
@@ -41,7 +41,7 @@ def _wrappers(text: str) -> dict[str, Wrapper]:
 
 WRAPPERS = _wrappers(
     """
-    sudo | -E -H -n -S -b -k -i -s --preserve-env --non-interactive | -u -g -p -C -D -R -T -h -r -t --user --group | 0
+    sudo | -E -H -n -S -b -k -i -s | -u -g -p -C -D -R -T -h -r -t --user --group | 0
     doas | -n -s | -u -C | 0
     env | -i -0 -v - --ignore-environment | -u -C --unset --chdir | 0
     nice | | -n --adjustment | 0
@@ -55,7 +55,7 @@ WRAPPERS = _wrappers(
     flock | -n -s -x -e -o -u --nonblock --shared --exclusive | -w -E --timeout | 1
     strace ltrace | -f -ff -q -qq -c -C -T -t -tt -v -y | -e -o -p -s -E -u -P | 0
     unshare setpriv nsenter | -r -m -n -p -f -u -i -U | -S -G -R -w | 0
-    xargs | -0 -r -t -p -x --null --no-run-if-empty | -a -d -E -I -L -n -P -s --max-args --max-procs --delimiter | 0
+    xargs | -0 -r -t -p -x --null --no-run-if-empty | -a -d -E -I -L -n -P -s --max-args --delimiter | 0
     parallel | -k -0 --keep-order --no-notice | -j -n -N -I -a -C --jobs --colsep | 0
     busybox toybox rlwrap | | | 0
     npx bunx pnpx uvx pipx-run | -y --yes | -p --package --from --with | 0
@@ -134,8 +134,11 @@ def _from(command: Command, at: int, more: tuple[Word, ...] = ()) -> Command:
 
 
 def _joined(words: tuple[Word, ...]) -> str:
-    spelled = {"known": lambda word: shlex.quote(word.text), "glob": lambda word: word.text}
-    return " ".join(spelled.get(word.kind, lambda _: "$_")(word) for word in words)
+    return " ".join(map(_spelled, words))
+
+
+def _spelled(word: Word) -> str:
+    return shlex.quote(word.text) if word.known else word.text if word.kind == "glob" else "$_"
 
 
 def _of_shell(words: tuple[Word, ...]) -> Iterator[Command | str]:
@@ -250,7 +253,7 @@ def _suffixes(command: Command, start: int, wrapper: Wrapper) -> Iterator[Comman
             yield _from(command, at, more)
         elif text == "--":
             waiting.append((at + 1, skip))
-        elif text.startswith("-") and len(text) > 1 or text == "-":
+        elif (text.startswith("-") and len(text) > 1) or text == "-":
             waiting += [(at + step, skip) for step in _steps(text, wrapper)]
         elif re.match(r"[A-Za-z_]\w*=", text):
             waiting.append((at + 1, skip))

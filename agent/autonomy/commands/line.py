@@ -2,9 +2,10 @@
 
 Threat model: the line is the model's and may be written to hide a command: in quotes, escapes, substitutions,
 functions, loops, in the argument of another command (`sh -c`, `xargs`, `sudo`). Every command that the syntax tree
-holds is listed, and those that a known command would start (`inner.py`). A word whose value is not in the line is a
-hole, which may be anything. Where the tree has an error, or what is run cannot be told, there is one more command
-that is nothing but a hole. A program that is not a shell (a script, `python -c`, `make`) is not looked into.
+holds is listed, and those that a known command would start (`inner.py`). A word whose value is not in the line is
+a hole, which may be anything. Where the tree has an error, or what is run cannot be told, there is one more
+command that is nothing but a hole. A program that is not a shell (a script, `python -c`, `make`) is not looked
+into.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ WordKind = Literal["known", "glob", "hole"]
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word as the command gets it. `known`: `text` is it. `glob`: `text` is a pattern for names. `hole`: `text` is
-    what it begins with. `many`: it may be any number of words.
+    """A word as the command gets it. `known`: `text` is it. `glob`: `text` is a pattern for names. `hole`: `text`
+    is what it begins with. `many`: it may be any number of words.
     """
 
     text: str

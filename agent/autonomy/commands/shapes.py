@@ -1,10 +1,11 @@
 """Shapes of commands, such as `git push *`, and whether a command has one.
 
-A shape is written like a command: words, with `*`, `?` and `[…]` in them as in file names, and a `*` at the end for
-whatever follows. Two readings:
+A shape is written like a command: words, with `*`, `?` and `[…]` in them as in file names, and a `*` at the end
+for whatever follows. Two readings:
 
 * `covers`, for allowing: the very words, each of them known, nothing besides.
-* `resembles`, for asking and refusing: the program by the last part of its name, with options between the words, in
+* `resembles`, for asking and refusing: the program by the last part of its name, with options between the words,
+  in
   any order and however they are bundled, and with anything behind.
 
 Threat model: the command is the model's, see `line.py`; what cannot be told counts against it in both readings.
@@ -79,7 +80,9 @@ def resembles(shape: Shape, command: Command) -> Certainty:
 
 
 def _fits(shape: Shape, words: tuple[Word, ...], *, holes: bool) -> bool:
-    patterns = [word for word in shape.words if "=" not in word.split("/")[0] or not word.split("=")[0].isidentifier()]
+    patterns = [
+        word for word in shape.words if "=" not in word.split("/")[0] or not word.split("=")[0].isidentifier()
+    ]
     if not words or not patterns:
         return False
     first = words[0]
