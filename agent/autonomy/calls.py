@@ -54,7 +54,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call as rules see it. `parts` is never empty. `guards`: why it is never allowed silently, see guarded.py."""
+    """A call as rules see it. `parts` is never empty. `guards`: why it is never allowed silently, see guarded."""
 
     tool: str
     arguments: Mapping[str, Any] = field(default_factory=dict)

@@ -17,6 +17,8 @@ MAX_DEPTH = 8
 MAX_COMMANDS = 2000
 
 SHELLS = frozenset(["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "rbash"])
+RESERVED = re.compile(r"[{}!]|if|then|elif|else|fi|do|done|while|until|for|case|esac|select|function")
+"""Words that no command is called by: bash takes them for its own."""
 
 
 class Wrapper(NamedTuple):
@@ -107,7 +109,11 @@ def _inner(command: Command) -> Iterator[Command | str]:
     name, words = command.name, command.words
     if name is None:
         return
-    if name in SHELLS:
+    if RESERVED.fullmatch(name):  # the tree has it wrong
+        yield ANYTHING
+        if len(words) > 1:
+            yield _from(command, 1)
+    elif name in SHELLS:
         yield from _of_shell(words[1:])
     elif name == "eval":
         yield from _lines(words[1:])

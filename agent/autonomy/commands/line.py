@@ -104,7 +104,7 @@ def _parser() -> Parser:
 
 
 def _text(node: Node, source: bytes) -> str:
-    return source[node.start_byte : node.end_byte].decode("utf-8", "surrogatepass")
+    return source[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
 
 def _belongs(node: Node) -> bool:
@@ -194,7 +194,7 @@ def _pieces(node: Node, source: bytes) -> Iterable[tuple[bool, str | None]]:
             at = node.start_byte
             for child in node.children:
                 if child.start_byte > at:
-                    yield False, source[at : child.start_byte].decode("utf-8", "surrogatepass")
+                    yield False, source[at : child.start_byte].decode("utf-8", "replace")
                 yield from _pieces(child, source)
                 at = child.end_byte
 
@@ -205,11 +205,11 @@ def _in_quotes(node: Node, source: bytes) -> Iterable[tuple[bool, str | None]]:
     for child in node.children:
         if child.type not in _HOLES:
             continue
-        yield True, _double(source[at : child.start_byte].decode("utf-8", "surrogatepass"))
+        yield True, _double(source[at : child.start_byte].decode("utf-8", "replace"))
         # "$@" and "${a[@]}" are as many words as they hold.
         yield "@" not in _text(child, source), None
         at = child.end_byte
-    yield True, _double(source[at:end].decode("utf-8", "surrogatepass"))
+    yield True, _double(source[at:end].decode("utf-8", "replace"))
 
 
 def _double(text: str) -> str:

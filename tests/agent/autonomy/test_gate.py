@@ -12,6 +12,7 @@ import pytest
 from agent.autonomy.approvers.absent import AbsentApprover
 from agent.autonomy.gate import Always, Answer, Approver, Edit, Gate, No, Question, Quit, Ruling, SetLevel, Yes
 from agent.autonomy.levels import Level
+from agent.autonomy.rules import Placed, Rule
 from agent.journal import AnyEvent, GateDecided, LevelChanged
 from agent.models.protocol import ToolCall
 from sandboxes.protocol import SandboxLost
@@ -341,3 +342,74 @@ async def test_a_delivery_is_never_remembered_and_cannot_be_edited(desk: Any) ->
     assert (await d.gate.review_delivery(Preview("two"))).reason == "the user said no: not yet"
     assert "cannot be edited" in script.questions[2].note
     assert d.gate.level is Level.CONTAINED
+
+
+def placed(kind: Any, number: int = 1, **conditions: Any) -> Placed:
+    return Placed(kind, Rule.model_validate(conditions), "config.toml", number)
+
+
+async def test_a_rule_that_refuses_is_told_to_the_model_and_journalled(desk: Any) -> None:
+    d, script = desk(level=Level.FULL)
+    d.gate.tighten([placed("deny", name="keep", tool="edit", paths="keep/", reason="it is generated")])
+    ruling = await d.review(WRITE, path="keep/a")
+    assert ruling.verdict == "deny"
+    assert "deny rule 1 (keep) of config.toml: it is generated" in ruling.reason
+    assert (await d.review(WRITE, path="other")).verdict == "allow"
+    assert script.questions == []
+    assert d.decided[0].by == "deny rule 1 (keep) of config.toml"
+    assert d.decided[0].cause.endswith("it is generated")
+
+
+async def test_what_a_rule_asks_about_is_asked_each_time_at_every_level(desk: Any) -> None:
+    d, script = desk(Always(), Yes(), No("not now"), level=Level.FULL)
+    d.gate.tighten([placed("ask", tool="edit")])
+    for wanted in ("allow", "allow", "deny"):
+        assert (await d.review(WRITE)).verdict == wanted
+    assert [question.by for question in script.questions] == ["ask rule 1 of config.toml"] * 3
+    assert {question.always for question in script.questions} == {""}
+
+
+async def test_rules_that_allow_cannot_be_added_on_the_way(desk: Any) -> None:
+    d, script = desk(No())
+    d.gate.tighten([placed("allow", tool="*")])
+    await d.review(NETWORK)
+    assert len(script.questions) == 1
+
+
+async def test_a_rule_that_allows_answers_for_the_person(claim: Any, bench: Workbench) -> None:
+    events: list[AnyEvent] = []
+    script = Script()
+    gate = Gate(Level.CONTAINED, script, events.append, rules=[placed("allow", tool="edit", effects="network")])
+    made = claim("edit")
+    args = made.arguments.model_validate({"claims": ["network"]})
+    ruling = await gate.review(ToolCall(id="1", name="edit", arguments="{}"), made, args, bench)
+    assert (ruling.verdict, script.questions) == ("allow", [])
+    [event] = events
+    assert isinstance(event, GateDecided)
+    assert event.by == "allow rule 1 of config.toml"
+
+
+async def test_an_edited_call_is_asked_about_again_if_another_rule_asks(desk: Any) -> None:
+    d, script = desk(Edit({"claims": ["network"], "path": "b"}), No())
+    d.gate.tighten([placed("ask", paths="b")])
+    assert (await d.review(NETWORK, path="a")).verdict == "deny"
+    assert len(script.questions) == 2
+
+
+async def test_guarded_deliveries_are_asked_about_though_a_rule_allows_and_shown_at_full(
+    claim: Any, bench: Workbench
+) -> None:
+    events: list[AnyEvent] = []
+    script = Script(Yes())
+    gate = Gate(Level.TRUSTED, script, events.append, rules=[placed("allow", effects="deliver")])
+    assert (await gate.review_delivery(Preview("deliver"))).verdict == "allow"
+    assert script.questions == []
+    hook = (".husky/pre-commit runs on your machine when you commit",)
+    assert (await gate.review_delivery(Preview("deliver"), guards=hook)).verdict == "allow"
+    assert script.questions[0].cause == hook[0]
+    gate.level = Level.FULL
+    assert (await gate.review_delivery(Preview("deliver"), guards=hook)).verdict == "allow"
+    last = events[-1]
+    assert isinstance(last, GateDecided)
+    assert (len(script.questions), last.by) == (1, "guarded")
+    assert hook[0] in last.cause
