@@ -27,8 +27,6 @@ from tools.shell_effects import shell_effects
 HOME = "/home/agent"
 MAX_PLACES = 2000
 
-SECRET = "secret"  # noqa: S105 -- the name of an effect
-
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -222,9 +222,7 @@ class Gate:
         insist = f"it could destroy what no checkpoint holds ({unsaved}), so it cannot be taken back"
         return await self._settle(_tool_case(call, tool, args, bench, insist if unsaved else ""))
 
-    async def review_delivery(
-        self, summary: Preview, *, insist: str = "", guards: tuple[str, ...] = ()
-    ) -> Ruling:
+    async def review_delivery(self, summary: Preview, *, insist: str = "", guards: tuple[str, ...] = ()) -> Ruling:
         """Rule on changing the user's repository by what `summary` shows. Never remembered by "always".
 
         With `insist`, a reason in a clause, a person has to say yes whatever the level. `guards` are reasons, in

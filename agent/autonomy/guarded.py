@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.autonomy.calls import HOME, SECRET, Call, Part
+from agent.autonomy.calls import HOME, Call, Part
 from agent.autonomy.commands.line import Command
 from sandboxes.protocol import WORKSPACE
 from tools.paths import is_below
@@ -35,7 +35,7 @@ def _reasons(call: Call) -> Iterator[str]:
     if call.tool == "network":
         yield "it widens what the sandbox reaches to the whole network"
     # A call whose effects cannot be told claims each of them; it hands out a secret only if it names one.
-    if any(effect.value == SECRET for effect in call.effects) and call.arguments.get("secrets"):
+    if Effect.SECRET in call.effects and call.arguments.get("secrets"):
         yield "it hands a secret's value to a command"
     for part in call.parts:
         if part.effects <= {Effect.READ}:
