@@ -2,6 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+PEERS := .venv-bench/.ready
 
 .PHONY: help demo test lint format types contracts bench table setup engine bubblewrap model debian clean
 
@@ -49,11 +50,20 @@ test: lint types contracts engine bubblewrap model debian  ## everything that ha
 	@$(BIN)/pytest -n 2 --dist loadfile -m 'not alone'
 	@$(BIN)/pytest -m alone
 
-bench: engine  ## speed against peers, in one run
-	@$(BIN)/python benchmarks/exec.py
+bench: engine bubblewrap $(PEERS)  ## speed beside peers, in one run, and docs/benchmarks.md
+	@$(BIN)/python -m benchmarks.run
+	@if [ -f $(PEERS) ]; then .venv-bench/bin/python -m benchmarks.report; else $(BIN)/python -m benchmarks.report; fi
+
+# The peers have requirements of their own, which never meet ours; and one of them is mounted into its container.
+$(PEERS): pyproject.toml $(STAMP)
+	@echo "bench: making .venv-bench with the peers" >&2
+	@$(BIN)/python -m venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@if .venv-bench/bin/pip install --quiet --group bench; then touch $@; \
+	else echo "bench: the peers could not be installed; the figures are made without them" >&2; fi
 
 table: $(STAMP)  ## bring the table of attempts in docs/security.md up to date
 	@PYTHONPATH=tests:tests/sandboxes $(BIN)/python -m support.escape
 
 clean:  ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,1 +1,1 @@
-"""Speed beside peers: each figure a ratio in one run. `python -m benchmarks.run` measures, `benchmarks.report` tells."""
+"""Speed beside peers: each figure a ratio in one run (`run` measures, `report` tells)."""

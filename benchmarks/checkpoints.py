@@ -8,7 +8,7 @@ from __future__ import annotations
 from benchmarks.figures import Figure, figure
 from benchmarks.harness import Bench
 
-ROUNDS = 5
+ROUNDS = 4
 SIZES = {"little changed": (1, 10_000), "100 MB changed": (1000, 100_000)}
 ACTIONS = {"checkpoint": "save", "restore": "restore", "fork": "fork"}
 

@@ -1,12 +1,12 @@
-"""How long a command takes in a sandbox that is up: one after the other, alone and while other sandboxes compute."""
+"""How long a command takes in a sandbox that is up: alone, and while other sandboxes compute."""
 
 from __future__ import annotations
 
 from benchmarks.figures import Figure, figure
 from benchmarks.harness import Bench
 
-ROUNDS = 50
-BUSY_ROUNDS = 40
+ROUNDS = 30
+BUSY_ROUNDS = 30
 BUSY = 8
 
 

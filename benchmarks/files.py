@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.figures import Figure
 from benchmarks.harness import Bench
 
-ROUNDS = 40
+ROUNDS = 30
 
 
 def measure(bench: Bench) -> list[Figure]:

@@ -1,4 +1,4 @@
-"""The run: every contender a process of its own, its calls interleaved with the others', and all removed at the end.
+"""The run: every contender a process of its own, calls interleaved, and everything removed at the end.
 
 Interleaved, whatever else the machine does hits all alike. Whatever ends the run (an error, Ctrl-C, SIGTERM), each
 contender closes what it made, and what one that was killed has left is found by its label and removed.
@@ -18,6 +18,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import docker.errors
 
 from benchmarks.contenders import OURS, PEERS
 from benchmarks.figures import ROOT, Figure, Unit, figure
@@ -53,7 +55,7 @@ class Contender:
 
     def __init__(self, name: str, python: Path, setup: Mapping[str, Any]) -> None:
         self.name = name
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by `end`
         self._process = subprocess.Popen(
             [str(python), "-m", "benchmarks.serve", name, json.dumps(setup)],
             stdin=subprocess.PIPE,
@@ -219,13 +221,14 @@ def _interrupt(number: int, frame: object) -> None:
 def sweep() -> None:
     """Remove every container, network and image of benchmark runs. There is one run at a time."""
     client = Engine().client()
-    for label in (RUN, f"{RUN_LABEL}={RUN}"):
-        for container in client.containers(all=True, filters={"label": label}):
+    ours = [{"label": label} for label in (RUN, f"{RUN_LABEL}={RUN}")]
+    for wanted in ours:
+        for container in client.containers(all=True, filters=wanted):
             client.remove_container(container["Id"], force=True, v=True)
-        for image in client.images(filters={"label": label}):
-            client.remove_image(image["Id"], force=True)
-    for image in client.images(name=RUN):
-        client.remove_image(image["Id"], force=True)
+    images = {image["Id"]: image["Created"] for wanted in ours for image in client.images(filters=wanted)}
+    for image in sorted(images, key=lambda each: images[each], reverse=True):  # what is made of others goes first
+        with contextlib.suppress(docker.errors.ImageNotFound):  # gone with the one made of it
+            client.remove_image(image, force=True)
     for network in client.networks(filters={"label": RUN}):
         client.remove_network(network["Id"])
 
@@ -257,6 +260,8 @@ def _setup() -> tuple[dict[str, Any], Path]:
     setup = {
         "run": RUN,
         "image": ensure_image(engine),
+        "mounts": mounts,
+        "path": ":".join(map(str, tools.path)),
         "images": RUN,
         "network": RUN,
         "run_args": run_args,
@@ -265,4 +270,3 @@ def _setup() -> tuple[dict[str, Any], Path]:
         "folder": str(PEER_VENV / "config"),
     }
     return setup, python
-

@@ -1,4 +1,4 @@
-"""What is resident in a sandbox that is idle, after its first commands: all processes inside, seen from the host."""
+"""What is resident in an idle sandbox after its first commands: all processes inside, seen from the host."""
 
 from __future__ import annotations
 

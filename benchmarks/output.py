@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.figures import Figure, figure
 from benchmarks.harness import Bench, Failed
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 def measure(bench: Bench) -> list[Figure]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from benchmarks.figures import Figure, figure
 from benchmarks.harness import Bench, Contender
 
-ROUNDS = 10
+ROUNDS = 6
 POOL = "bridle, from the pool"
 
 

@@ -42,7 +42,9 @@ def measure(subjects: list[str]) -> Run:
 def environment() -> Environment:
     """This machine, without its name."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    processor = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    processor = next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown"
+    )
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return Environment(
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),

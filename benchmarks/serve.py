@@ -49,7 +49,7 @@ def answer(action: Any, request: dict[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def measured_memory() -> Iterator[list[int]]:
-    """By how much the resident memory peaked above what it was; the kernel's own count, so that nothing is missed."""
+    """By how much the resident memory peaked above what it was, as the kernel counts it."""
     growth = [0]
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
     before = status("VmRSS")

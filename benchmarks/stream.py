@@ -9,7 +9,7 @@ from benchmarks.figures import Figure, figure
 from benchmarks.harness import Bench
 
 ROUNDS = 2
-LINES, PAUSE = 150, 0.01
+LINES, PAUSE = 100, 0.01
 ACTIONS = {"output seen after": "stream", "output of a terminal seen after": "stream_terminal"}
 
 

@@ -1,4 +1,4 @@
-"""How much passes from a sandbox to an allowed host and back, both on this machine; and the same without a sandbox."""
+"""How much passes between a sandbox and an allowed host on this machine; and the same without a sandbox."""
 
 from __future__ import annotations
 

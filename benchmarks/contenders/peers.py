@@ -61,7 +61,7 @@ class Container:
 
     def forget(self) -> None:
         if self._saved:
-            docker("rmi", self._saved)
+            docker("rmi", "-f", self._saved)  # its name, where a container still needs it
             self._saved = ""
 
     def _text(self) -> bytes:
@@ -118,6 +118,19 @@ class Sdk(Container):
         import docker
 
         self._client = docker.APIClient(**docker.utils.kwargs_from_env(), version="auto")
+
+    def open(self) -> None:
+        places = {place: {"bind": place, "mode": "ro"} for place in self._setup["mounts"]}
+        host = self._client.create_host_config(binds=places, network_mode="none", auto_remove=True)
+        made = self._client.create_container(
+            self._setup["image"],
+            ["sleep", "1h"],
+            environment={"PATH": self._setup["path"]},
+            labels=[self._setup["run"]],
+            host_config=host,
+        )
+        self._id = made["Id"]
+        self._client.start(self._id)
 
     def _exec(self, *words: str) -> bytes:
         number = self._client.exec_create(self._id, words)["Id"]
@@ -222,7 +235,7 @@ class MiniSweAgent(Container):
 
 
 class SweRex(Container):
-    """SWE-ReX: its server in a container, spoken to over a network that leads nowhere else, with its own client."""
+    """SWE-ReX: its server in a container, on a network that leads nowhere else; its own client."""
 
     def __init__(self, setup: dict[str, Any]) -> None:
         super().__init__(setup)

@@ -1,0 +1,177 @@
+"""The figures for people: a table in the terminal, and the page `docs/benchmarks.md` with its plot.
+
+`python -m benchmarks.report` makes the page from the latest run. The plot takes matplotlib, which the virtual
+environment of the peers has; without it the page is made without one, and that is said.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.figures import RESULTS, ROOT, TARGETS, Figure, Run, Target
+from benchmarks.words import INTRO, NOTES
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+PLOT = ROOT / "docs" / "benchmarks.svg"
+ORDER = (
+    "bridle",
+    "bridle, bubblewrap",
+    "bridle, from the pool",
+    "docker exec",
+    "docker SDK",
+    "mini-swe-agent",
+    "swe-rex",
+    "swe-rex session",
+    "no sandbox",
+)
+TITLES = {
+    "exec": "Commands",
+    "files": "Files",
+    "ready": "A new sandbox",
+    "checkpoints": "File states",
+    "output": "Much output",
+    "cpu": "Processor time",
+    "memory": "Memory",
+    "stream": "Live output",
+    "tunnel": "The way out",
+}
+
+
+def shown(value: float, unit: str) -> str:
+    """A figure with three digits, and in seconds or gigabytes where that is shorter."""
+    if unit == "ms" and value >= 1000:
+        value, unit = value / 1000, "s"
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:.{digits}f} {unit}"
+
+
+def cell(figure: Figure | None) -> str:
+    """The median, and the 99th percentile in brackets."""
+    if figure is None:
+        return ""
+    if figure.unit == "MB" and figure.p50 < 1:
+        return "< 1 MB"
+    tail = "" if figure.p99 is None else f" ({shown(figure.p99, figure.unit)})"
+    return shown(figure.p50, figure.unit) + tail
+
+
+def verdicts(run: Run) -> list[tuple[str, str, str, bool | None]]:
+    """What is promised, how much, what was measured, and whether that holds; None where it was not measured."""
+    rows = []
+    for target in TARGETS:
+        figure = run.find(target.subject, target.what, target.contender)
+        value = None if figure is None else figure.p50 if target.part == "p50" else figure.p99
+        name = target.what + (f" ({target.contender})" if target.contender != "bridle" else "")
+        name += ", 99th percentile" if target.part == "p99" else ""
+        rows.append((name, *_verdict(run, target, figure, value)))
+    return rows
+
+
+def _verdict(run: Run, target: Target, figure: Figure | None, value: float | None) -> tuple[str, str, bool | None]:
+    if target.of is None:
+        unit = "ms" if figure is None else figure.unit
+        limit = f"≤ {target.limit:g} {unit}"
+        if value is None:
+            return limit, "not measured", None
+        return limit, shown(value, unit), value <= target.limit
+    peer = run.find(target.subject, target.what, target.of)
+    limit = f"≤ 1/{1 / target.limit:g} of {target.of}"
+    if value is None or peer is None:
+        return limit, "not measured", None
+    return limit, f"1/{peer.p50 / value:.0f} ({shown(value, 'ms')})", value <= peer.p50 * target.limit
+
+
+def page(run: Run, plot: bool) -> str:
+    """The whole page."""
+    lines = [INTRO]
+    if plot:
+        lines += [f"![Times beside the peers]({PLOT.name})"]
+    lines += ["## Targets", "", "| | target | Bridle | |", "|---|---|---|---|"]
+    words = {True: "met", False: "**missed**", None: "–"}
+    lines += [f"| {name} | {limit} | {value} | {words[met]} |" for name, limit, value, met in verdicts(run)]
+    for subject, title in TITLES.items():
+        lines += _section(run, subject, title)
+    return "\n".join([*lines, *_about(run)]) + "\n"
+
+
+def _section(run: Run, subject: str, title: str) -> list[str]:
+    figures = [figure for figure in run.figures if figure.subject == subject]
+    if not figures:
+        return []
+    there = {figure.contender for figure in figures}
+    names = [name for name in ORDER if name in there]
+    tail = "Medians" + (", 99th percentiles in brackets" if any(f.p99 is not None for f in figures) else "")
+    lines = ["", f"## {title}", "", f"{NOTES[subject]} {tail}.", ""]
+    lines += ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for what in dict.fromkeys(figure.what for figure in figures):
+        lines.append(f"| {what} | " + " | ".join(cell(run.find(subject, what, name)) for name in names) + " |")
+    return lines
+
+
+def _about(run: Run) -> list[str]:
+    here = run.environment
+    versions = ", ".join(f"{name} {version}" for name, version in here.versions.items())
+    lines = ["", "## This run", ""]
+    lines.append(
+        f"{here.date}, {here.cores} × {here.processor}, {here.memory_gb:g} GB, {here.system}, "
+        f"Python {here.python}; {versions}. It took {run.seconds / 60:.0f} minutes; in the minute before it, "
+        f"{run.load:g} processes wanted a processor at a time."
+    )
+    if run.load > here.cores / 2:
+        lines += ["", "The machine had other work meanwhile: medians suffer little, 99th percentiles much."]
+    if run.missing:
+        lines += ["", "Not measured:", ""]
+        lines += [f"* {name}: {why}" for name, why in sorted(run.missing.items())]
+    return lines
+
+
+def show(run: Run) -> None:
+    """Print the tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for subject, title in TITLES.items():
+        figures = [figure for figure in run.figures if figure.subject == subject]
+        if not figures:
+            continue
+        there = {figure.contender for figure in figures}
+        names = [name for name in ORDER if name in there]
+        table = Table("", *names, title=title, title_justify="left")
+        for what in dict.fromkeys(figure.what for figure in figures):
+            table.add_row(what, *(cell(run.find(subject, what, name)) for name in names))
+        console.print(table)
+    table = Table("", "target", "Bridle", "", title="Targets", title_justify="left")
+    for name, limit, value, met in verdicts(run):
+        table.add_row(name, limit, value, {True: "met", False: "MISSED", None: "–"}[met])
+    console.print(table)
+    for name, why in sorted(run.missing.items()):
+        console.print(f"{name}: {why}", style="yellow", highlight=False)
+
+
+def main(results: Path = RESULTS) -> None:
+    """Make the page and the plot."""
+    run = Run.model_validate_json(results.read_bytes())
+    draw = drawing()
+    if draw is not None:
+        draw(run, PLOT)
+    else:
+        PLOT.unlink(missing_ok=True)  # it would be of another run
+        print("report: no plot, as matplotlib is not installed: pip install matplotlib", file=sys.stderr)
+    PAGE.write_text(page(run, draw is not None))
+    print(f"report: {PAGE.relative_to(ROOT)}", file=sys.stderr)
+
+
+def drawing() -> Callable[[Run, Path], None] | None:
+    """What draws, where matplotlib is installed."""
+    try:
+        from benchmarks.plot import draw
+    except ImportError:
+        return None
+    return draw
+
+
+if __name__ == "__main__":
+    main()
