@@ -66,6 +66,7 @@ class Target(Strict):
     subject: str
     what: str
     limit: float
+    unit: Unit = "ms"
     part: Literal["p50", "p99"] = "p50"
     contender: str = "bridle"
     of: str | None = None
@@ -83,9 +84,9 @@ TARGETS = (
     Target(subject="checkpoints", what="checkpoint, little changed", limit=300),
     Target(subject="checkpoints", what="restore, little changed", limit=1000),
     Target(subject="checkpoints", what="fork, little changed", limit=1000),
-    Target(subject="output", what="host memory for 200 MB of output", limit=20),
+    Target(subject="output", what="host memory for 200 MB of output", limit=20, unit="MB"),
     Target(subject="cpu", what="processor time of 1,000 commands", limit=1 / 20, of="docker exec"),
-    Target(subject="memory", what="resident in an idle sandbox", limit=15),
+    Target(subject="memory", what="resident in an idle sandbox", limit=15, unit="MB"),
     Target(subject="stream", what="output seen after", limit=50),
     Target(subject="stream", what="output seen after", limit=50, part="p99"),
 )

@@ -7,6 +7,7 @@ environment of the peers has; without it the page is made without one, and that 
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,21 +41,35 @@ TITLES = {
 
 
 def shown(value: float, unit: str) -> str:
-    """A figure with three digits, and in seconds or gigabytes where that is shorter."""
+    """A figure with two or three digits, and in seconds where that is shorter."""
     if unit == "ms" and value >= 1000:
         value, unit = value / 1000, "s"
+    if unit == "MB" and value < 1:
+        return "< 1 MB"
     digits = 0 if value >= 100 else 1 if value >= 10 else 2
     return f"{value:.{digits}f} {unit}"
 
 
-def cell(figure: Figure | None) -> str:
-    """The median, and the 99th percentile in brackets."""
+def cell(figure: Figure | None, ours: Figure | None) -> str:
+    """The median, the 99th percentile in brackets, and how many times Bridle's median that is."""
     if figure is None:
         return ""
-    if figure.unit == "MB" and figure.p50 < 1:
-        return "< 1 MB"
     tail = "" if figure.p99 is None else f" ({shown(figure.p99, figure.unit)})"
-    return shown(figure.p50, figure.unit) + tail
+    times = factor(figure, ours)
+    return shown(figure.p50, figure.unit) + tail + (f" {times}" if times else "")
+
+
+def factor(figure: Figure, ours: Figure | None) -> str:
+    """How many times Bridle's median a peer's is; empty where that says nothing."""
+    if ours is None or figure.contender.startswith("bridle") or (ours.unit == "MB" and ours.p50 < 1):
+        return ""
+    times = figure.p50 / ours.p50
+    return f"×{times:.0f}" if times >= 10 else f"×{times:.1f}" if times >= 0.1 else f"×{times:.1g}"
+
+
+def wrapped(text: str) -> str:
+    """A paragraph in lines as long as they are on the other pages."""
+    return textwrap.fill(text, 115, break_long_words=False, break_on_hyphens=False)
 
 
 def verdicts(run: Run) -> list[tuple[str, str, str, bool | None]]:
@@ -65,22 +80,21 @@ def verdicts(run: Run) -> list[tuple[str, str, str, bool | None]]:
         value = None if figure is None else figure.p50 if target.part == "p50" else figure.p99
         name = target.what + (f" ({target.contender})" if target.contender != "bridle" else "")
         name += ", 99th percentile" if target.part == "p99" else ""
-        rows.append((name, *_verdict(run, target, figure, value)))
+        rows.append((name, *_verdict(run, target, value)))
     return rows
 
 
-def _verdict(run: Run, target: Target, figure: Figure | None, value: float | None) -> tuple[str, str, bool | None]:
+def _verdict(run: Run, target: Target, value: float | None) -> tuple[str, str, bool | None]:
     if target.of is None:
-        unit = "ms" if figure is None else figure.unit
-        limit = f"≤ {target.limit:g} {unit}"
+        limit = f"≤ {target.limit:g} {target.unit}"
         if value is None:
             return limit, "not measured", None
-        return limit, shown(value, unit), value <= target.limit
+        return limit, shown(value, target.unit), value <= target.limit
     peer = run.find(target.subject, target.what, target.of)
     limit = f"≤ 1/{1 / target.limit:g} of {target.of}"
     if value is None or peer is None:
         return limit, "not measured", None
-    return limit, f"1/{peer.p50 / value:.0f} ({shown(value, 'ms')})", value <= peer.p50 * target.limit
+    return limit, f"1/{peer.p50 / value:.0f} ({shown(value, target.unit)})", value <= peer.p50 * target.limit
 
 
 def page(run: Run, plot: bool) -> str:
@@ -103,10 +117,13 @@ def _section(run: Run, subject: str, title: str) -> list[str]:
     there = {figure.contender for figure in figures}
     names = [name for name in ORDER if name in there]
     tail = "Medians" + (", 99th percentiles in brackets" if any(f.p99 is not None for f in figures) else "")
-    lines = ["", f"## {title}", "", f"{NOTES[subject]} {tail}.", ""]
+    note = f"{NOTES[subject]} {tail}; ×: how many times Bridle's median."
+    lines = ["", f"## {title}", "", wrapped(note), ""]
     lines += ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for what in dict.fromkeys(figure.what for figure in figures):
-        lines.append(f"| {what} | " + " | ".join(cell(run.find(subject, what, name)) for name in names) + " |")
+        ours = run.find(subject, what, "bridle")
+        cells = [cell(run.find(subject, what, name), ours) for name in names]
+        lines.append(f"| {what} | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -115,9 +132,11 @@ def _about(run: Run) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in here.versions.items())
     lines = ["", "## This run", ""]
     lines.append(
-        f"{here.date}, {here.cores} × {here.processor}, {here.memory_gb:g} GB, {here.system}, "
-        f"Python {here.python}; {versions}. It took {run.seconds / 60:.0f} minutes; in the minute before it, "
-        f"{run.load:g} processes wanted a processor at a time."
+        wrapped(
+            f"{here.date}, {here.cores} × {here.processor}, {here.memory_gb:g} GB, {here.system}, "
+            f"Python {here.python}; {versions}. It took {run.seconds / 60:.0f} minutes; in the minute before it, "
+            f"{run.load:g} processes wanted a processor at a time."
+        )
     )
     if run.load > here.cores / 2:
         lines += ["", "The machine had other work meanwhile: medians suffer little, 99th percentiles much."]
@@ -132,18 +151,21 @@ def show(run: Run) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    for subject, title in TITLES.items():
+    console = Console(width=110)
+    table = Table("", "", "median", "99th percentile", "× Bridle's", "of")
+    for subject in TITLES:
         figures = [figure for figure in run.figures if figure.subject == subject]
-        if not figures:
-            continue
-        there = {figure.contender for figure in figures}
-        names = [name for name in ORDER if name in there]
-        table = Table("", *names, title=title, title_justify="left")
         for what in dict.fromkeys(figure.what for figure in figures):
-            table.add_row(what, *(cell(run.find(subject, what, name)) for name in names))
-        console.print(table)
-    table = Table("", "target", "Bridle", "", title="Targets", title_justify="left")
+            ours = run.find(subject, what, "bridle")
+            there = [figure for name in ORDER if (figure := run.find(subject, what, name))]
+            for number, figure in enumerate(there):
+                p99 = "" if figure.p99 is None else shown(figure.p99, figure.unit)
+                first = "" if number else what
+                median = shown(figure.p50, figure.unit)
+                table.add_row(first, figure.contender, median, p99, factor(figure, ours), str(figure.n))
+            table.add_section()
+    console.print(table)
+    table = Table("", "target", "Bridle", "")
     for name, limit, value, met in verdicts(run):
         table.add_row(name, limit, value, {True: "met", False: "MISSED", None: "–"}[met])
     console.print(table)

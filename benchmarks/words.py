@@ -23,17 +23,17 @@ NOTES = {
     "ready": "The image is there already. *Ready* differs: for the docker command, the SDK and mini-swe-agent it "
     "is a container that was started, for Bridle and SWE-ReX one that has answered. The second row is the "
     "same for all.",
-    "checkpoints": "Beside `docker commit`, `docker rm` with `docker run`, and `docker run`; the others have no such "
-    "thing. *Little* is one file of 10 kB, *much* a thousand of 100 kB.",
+    "checkpoints": "Beside `docker commit`, `docker rm` with `docker run`, and `docker run`; the others have no "
+    "such thing. *Little* is one file of 10 kB, *much* a thousand of 100 kB.",
     "output": "In a new process each; memory is by how much that process grew at most. Bridle keeps both ends and "
     "leaves the whole in a file inside; the others hand all of it over.",
     "cpu": "All who take part are counted: the engine's daemons, what is inside, and the process that asks with "
     "what it starts. Counted over 1,000 commands of Bridle's and 100 of the peers'.",
-    "memory": "All processes inside, seen from the host. The first row counts pages that processes share in parts; "
-    "a container without a runner holds a `sleep`.",
+    "memory": "All processes inside, seen from the host. The first row counts pages that processes share in "
+    "parts; a container without a runner holds a `sleep`.",
     "stream": "A program prints the time every 10 ms; whoever receives it looks at the clock. Bridle collects for "
     "up to 20 ms where a command prints without pause. mini-swe-agent and SWE-ReX hand output over at the "
     "end.",
-    "tunnel": "From a program in a sandbox through the proxy to a server on the same machine, and back; beside the "
-    "same program outside, connected directly.",
+    "tunnel": "From a program in a sandbox through the proxy to a server on the same machine, and back; beside "
+    "the same program outside, connected directly.",
 }
