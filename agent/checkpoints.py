@@ -15,7 +15,7 @@ from sandboxes.protocol import LEFT_BEHIND, Backend, Checkpoint, Sandbox, Sandbo
 MAX_KEPT = 20
 """Checkpoints of one session; the oldest go first, but never the one of its start."""
 MAX_BYTES = 4 << 30
-"""Bytes that they may add on the engine's disk, all together."""
+"""Bytes that they may take of the disk, all together."""
 REBASE_BYTES = 4 << 20
 """A first checkpoint above this is gone on from at once: what it holds need not be saved again by later ones."""
 

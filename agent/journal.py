@@ -112,7 +112,7 @@ class CheckpointMade(Event):
     """The sandbox's whole file state was saved, and `before` what: `task`, `remark`, `resume`, `end` or a call.
 
     `number` counts the session's checkpoints. `id`, `run_id` and `run_number` say which of the backend's it is;
-    `bytes` is what it adds on the engine's disk.
+    `bytes` is what it takes of the disk.
     """
 
     type: Literal["checkpoint.made"] = "checkpoint.made"

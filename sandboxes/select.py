@@ -57,13 +57,13 @@ def choose(
     runtime: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Chosen:
-    """The backend to use. Blocks while `auto` asks whether an engine answers.
+    """The backend to use. Blocks while an engine is asked whether it answers.
 
-    Where none does, it is bubblewrap, if that is there; else the engine's backend, which will say what is wrong.
-    A runtime is an engine's: with one, `auto` means the engine.
+    Where none does, `auto` is bubblewrap, if that is there; else the engine's backend, which will say what is
+    wrong. A runtime is an engine's: with one, `auto` means the engine.
     """
-    if choice != "auto":
-        return Chosen(make_backend(choice, host_paths=host_paths, runtime=runtime, environ=environ))
+    if choice == "bubblewrap":
+        return Chosen(make_backend(choice, host_paths=host_paths, environ=environ))
     from sandboxes.docker.backend import DockerBackend
 
     engine = DockerBackend(host_paths=host_paths, runtime=runtime, environ=environ)
@@ -77,6 +77,8 @@ def choose(
         return Chosen(
             engine, "bubblewrap works without an engine, but is not installed (sudo apt install bubblewrap)"
         )
+    if choice == "docker":
+        return Chosen(engine, "no Docker engine answers; --backend bubblewrap works without one")
     note = f"no Docker engine answers: using bubblewrap; what it does not promise: {WEAKER}"
     return Chosen(BubblewrapBackend(host_paths=host_paths, environ=environ), note)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from support.project import EDIT, FIXED, bridle, containers, git, make_project, start
 from support.service import Answer, Script, Service, submit
+
+from sandboxes.docker.backend import DockerBackend
 
 pytestmark = [pytest.mark.bubblewrap, pytest.mark.usefixtures("bubblewrap")]
 
@@ -38,6 +41,12 @@ def opened(session: str) -> dict[str, Any]:
     """The latest opening of a sandbox in a session's journal."""
     lines = [json.loads(line) for line in bridle("show", session, "--json").out.splitlines()]
     return [line for line in lines if line["type"] == "sandbox.opened"][-1]
+
+
+async def drop_all(session: str) -> None:
+    """Drop the checkpoints that a session has on the engine."""
+    for each in await DockerBackend().checkpoints(session):
+        await DockerBackend().drop(each)
 
 
 def left(state: Path) -> list[str]:
@@ -180,6 +189,23 @@ def test_docker_that_was_asked_for_is_not_replaced(project: Path, service: Start
     done = bridle(*fix(project, service([submit()]), "--backend", "docker", "--json"), env=NO_ENGINE)
     assert (done.code, done.report["outcome"]) == (8, "sandbox_failed")
     assert "No Docker engine answers" in done.report["detail"]
+    assert "--backend bubblewrap" in done.err
+
+
+@pytest.mark.docker
+def test_a_session_of_docker_can_go_on_in_bubblewrap(engine: None, project: Path, service: Start) -> None:
+    model = service([Answer(calls=[EDIT]), Answer(calls=[INSTALL]), submit()])
+    done = bridle(*fix(project, model, "--max-steps", "1", "--backend", "docker", "--json"))
+    assert done.code == 4, done.err + done.out
+    session = done.report["session"]
+    alone = bridle("resume", session, "--max-steps", "9", "--json", env=NO_ENGINE)
+    assert (alone.code, alone.report["backend"]) == (8, "docker"), "it goes on where it began, or says it cannot"
+    assert "--backend bubblewrap" in alone.err
+    again = bridle("resume", session, "--max-steps", "9", "--backend", "bubblewrap", "--json", env=NO_ENGINE)
+    assert again.code == 0, again.err + again.out
+    assert "from the saved workspace alone" in again.err
+    assert git(project, "show", f"{again.report['branch']}:calc.py") + "\n" == FIXED
+    asyncio.run(drop_all(session))
 
 
 @pytest.mark.docker

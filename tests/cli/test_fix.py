@@ -328,7 +328,8 @@ def test_the_image_that_the_repository_names_is_used_and_never_fetched(tmp_path:
 
 
 def test_an_engine_that_does_not_answer_is_told(project: Path, service: Start, tmp_path: Path) -> None:
-    done = bridle(*fix(project, service([])), env={"DOCKER_HOST": f"unix://{tmp_path}/none.sock"})
+    nowhere = {"DOCKER_HOST": f"unix://{tmp_path}/none.sock"}
+    done = bridle(*fix(project, service([]), "--backend", "docker"), env=nowhere)
     assert (done.code, done.report["outcome"]) == (8, "sandbox_failed")
     assert "bridle doctor" in done.report["detail"]
 
