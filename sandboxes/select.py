@@ -19,8 +19,7 @@ BackendName = Literal["docker", "bubblewrap"]
 BackendChoice = Literal["auto", "docker", "bubblewrap"]
 BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
 WEAKER = (
-    "no image but the host's toolchain, no whole network, and limits only as far as control groups can be made "
-    "(`bridle doctor` says)"
+    "no image but the host's toolchain, no whole network, and limits only as far as control groups can be made"
 )
 """What bubblewrap does not promise and an engine does, in words."""
 
@@ -79,8 +78,9 @@ def choose(
         )
     if choice == "docker":
         return Chosen(engine, "no Docker engine answers; --backend bubblewrap works without one")
-    note = f"no Docker engine answers: using bubblewrap; what it does not promise: {WEAKER}"
-    return Chosen(BubblewrapBackend(host_paths=host_paths, environ=environ), note)
+    backend = BubblewrapBackend(host_paths=host_paths, environ=environ)
+    lacks = f"what it does not promise: {WEAKER} (see `bridle doctor`)"
+    return Chosen(backend, f"no Docker engine answers: using bubblewrap; {lacks}")
 
 
 def other_backends(backend: Backend, *, asked_engine: bool) -> list[Backend]:

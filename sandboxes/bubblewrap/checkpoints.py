@@ -66,7 +66,8 @@ def save(
     part = home / FOLDER / f"{UNFINISHED}{name}"
     try:
         part.mkdir(parents=True, mode=0o700)
-        store_json(part / "about.json", {"labels": labels})  # known as a dead owner's, should this process die now
+        # Known as a dead owner's, should this process die now; and as a living one's as long as it does not.
+        store_json(part / "about.json", {"labels": {**labels, **this_owner().labels()}})
         with _still(groups, first) as mapped:
             saver = Saver(part, known, mapped)
             saver.save(scratch.files, PLACES, name)

@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +22,7 @@ from sandboxes.bubblewrap import saver
 from sandboxes.bubblewrap.backend import BubblewrapBackend
 from sandboxes.bubblewrap.freeze import members, standing_still
 from sandboxes.bubblewrap.sandbox import BubblewrapSandbox
+from sandboxes.pool import Pool
 from sandboxes.protocol import Checkpoint, Limits, Sandbox, SandboxError, SandboxSpec
 
 pytestmark = [pytest.mark.bubblewrap, pytest.mark.usefixtures("bubblewrap")]
@@ -316,6 +318,104 @@ async def test_an_owner_killed_while_it_saves_leaves_nothing(room: Room, tmp_pat
     [left] = await room.backend.checkpoints("")
     assert left.label == "left behind"
     assert sorted(each.name for each in (room.folder / "checkpoints").iterdir()) == [left.id]
+
+
+async def test_a_file_that_cannot_be_opened_at_once_holds_nothing_up(room: Room) -> None:
+    box = await room.open()
+    await box.write("leased", b"x")
+    script = (
+        "import fcntl,signal,time; signal.signal(signal.SIGIO, signal.SIG_IGN); f=open('leased','r+');"
+        "fcntl.fcntl(f,1024,fcntl.F_WRLCK); open('up','w'); time.sleep(100)"
+    )
+    await box.start(["python3", "-c", script])
+    await sh(box, "while [ ! -e up ]; do sleep 0.02; done")
+    async with asyncio.timeout(20):
+        with pytest.raises(SandboxError, match="could not be saved"):
+            await box.checkpoint()
+    assert [*(room.folder / "checkpoints").iterdir()] == []
+    assert await sh(box, "echo well") == "well\n"
+
+
+AS_ANYONE = """
+import encodings.ascii, os, stat, sys
+from pathlib import Path
+from sandboxes.bubblewrap.restorer import Restorer
+from sandboxes.bubblewrap.saver import Saver
+from sandboxes.bubblewrap.tree import Known
+
+home = Path(sys.argv[1])
+if os.geteuid() == 0:
+    os.chown(home, 54321, 54321)
+    os.setgroups([])
+    os.setresgid(54321, 54321, 54321)
+    os.setresuid(54321, 54321, 54321)
+
+def modes(top):
+    found = {}
+    for folder in ("p", "p/shut", "p/shut/in", "p/shut/in/most", "p/blind", "p/blind/f", "p/none"):
+        found[folder] = stat.S_IMODE(os.lstat(top / folder).st_mode)
+        os.chmod(top / folder, 0o700)
+    for folder, mode in reversed(found.items()):
+        os.chmod(top / folder, mode)
+    return found
+
+files = home / "files"
+(files / "p/shut/in/most").mkdir(parents=True)
+(files / "p/blind").mkdir()
+for name in ("p/shut/f", "p/shut/in/most/g", "p/blind/f", "p/none"):
+    (files / name).write_text(name)
+closed = {"none": 0, "blind/f": 0o200, "blind": 0o300, "shut/in/most": 0, "shut/in": 0o400, "shut": 0}
+for name, mode in closed.items():
+    (files / "p" / name).chmod(mode)
+before = modes(files)
+(home / "saved").mkdir()
+saver = Saver(home / "saved", Known(), set())
+saver.save(files, ["p"], "one")
+assert modes(files) == before
+(home / "again/files/p").mkdir(parents=True)
+Restorer(home / "saved", None).restore(home / "again/files", ["p"])
+assert modes(home / "again/files") == before, modes(home / "again/files")
+assert oct(before["p/shut/in"]) == "0o400"
+os.chmod(home / "again/files/p/shut", 0o700)
+assert (home / "again/files/p/shut/f").read_text() == "p/shut/f"
+print("well")
+"""
+
+
+def test_without_root_what_the_agent_closed_is_saved_too(tmp_path: Path) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="bridle-test-"))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", AS_ANYONE, str(folder)],
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parents[2],
+            check=False,
+        )
+        assert done.stdout == "well\n", done.stderr
+    finally:
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+async def test_a_pool_hands_out_what_waits(room: Room) -> None:
+    async with Pool(room.backend, 1, run_id="waiting", refill=False) as pool:
+        spec = SandboxSpec("asked", limits=Limits(pids=100))
+        pool.prepare(spec)
+        async with asyncio.timeout(30):
+            while not list(room.folder.glob("bridle-waiting-*/first.json")):
+                await asyncio.sleep(0.05)
+        box = await pool.open(spec)
+        room.made.append(box)
+        assert box.name.startswith("bridle-waiting-")
+        await box.write("f", b"text")
+        saved = await box.checkpoint()
+        assert saved.run_id == "asked"
+        assert await pool.checkpoints("asked") == [saved]
+        await box.restore(saved)
+        assert await box.read("f") == b"text"
+        await pool.drop(saved)
+    await box.close()
+    assert [*room.folder.glob("bridle-*")] == []
 
 
 async def test_another_keeper_s_checkpoints_are_not_touched(room: Room, tmp_path: Path) -> None:
