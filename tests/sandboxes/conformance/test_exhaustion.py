@@ -45,6 +45,17 @@ async def test_a_failure_that_is_not_for_memory_is_not_called_so(fresh: Open) ->
     assert (result.exit_code, result.ending) == (137, "exited")
 
 
+async def test_an_end_for_want_of_memory_is_that_calls_alone(fresh: Open) -> None:
+    """Neither a later crash is called so, nor a command that went well although something of it was killed."""
+    box = await fresh(limits=Limits(memory_bytes=48 << 20))
+    assert (await box.exec(["sh", "-c", "tail /dev/zero; exit $?"], timeout=60)).ending == "out_of_memory"
+    for name, code in (("SEGV", 139), ("KILL", 137)):
+        result = await box.exec(["sh", "-c", f"kill -{name} $$"])
+        assert (result.exit_code, result.ending) == (code, "exited")
+    result = await box.exec(["sh", "-c", "tail /dev/zero; exit 0"], timeout=60)
+    assert (result.exit_code, result.ending) == (0, "exited")
+
+
 async def test_a_full_disk_is_told_and_leaves_nothing_half_written(fresh: Open) -> None:
     box = await fresh()
     await box.write("/dev/shm/old", b"old")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -94,12 +96,17 @@ async def test_what_a_call_leaves_behind_ends_with_the_sandbox(fresh: Open) -> N
         await asyncio.sleep(0.01)
 
 
-async def test_a_kill_from_outside_is_known_within_a_second(fresh: Open, outside: Outside) -> None:
+@pytest.mark.parametrize("what", ["all of it", "its first process"])
+async def test_a_kill_from_outside_is_known_within_a_second(fresh: Open, outside: Outside, what: str) -> None:
     box, seconds = await fresh(), mark()
+    first = outside.first_process(box)
     calling = asyncio.ensure_future(box.exec(["sleep", seconds], timeout=60))
     while not alive(f"sleep\0{seconds}"):
         await asyncio.sleep(0.01)
-    killing = asyncio.ensure_future(asyncio.to_thread(outside.kill, box))
+    if what == "all of it":
+        killing = asyncio.ensure_future(asyncio.to_thread(outside.kill, box))
+    else:
+        killing = asyncio.ensure_future(asyncio.to_thread(os.kill, first, signal.SIGKILL))
     while alive(f"sleep\0{seconds}"):
         await asyncio.sleep(0.005)
     begun = time.monotonic()
