@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -23,3 +23,19 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
         if not task.cancelled():
             task.exception()
         raise
+
+
+async def to_its_end(action: Awaitable[T]) -> tuple[T, bool]:
+    """What comes of an action, and whether somebody cancelled meanwhile: it is waited for nevertheless.
+
+    For what has to be undone once it is done. Raises CancelledError if it was cancelled and nothing came of it.
+    """
+    task, cancelled = asyncio.ensure_future(action), False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled and (task.cancelled() or task.exception() is not None):
+        raise asyncio.CancelledError
+    return task.result(), cancelled

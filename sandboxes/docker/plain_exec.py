@@ -12,9 +12,8 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
-import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sandboxes.channel.arguments import (
@@ -27,10 +26,10 @@ from sandboxes.channel.arguments import (
 )
 from sandboxes.channel.channel import Channel
 from sandboxes.channel.file_replies import FILE_SECONDS, MAX_PATH, listing_bytes, parse_listing, parse_path
-from sandboxes.channel.packets import ERRORS, PacketParser, ProtocolError
+from sandboxes.channel.packets import ERRORS, ProtocolError
 from sandboxes.docker.engine import ENGINE_ERRORS, Engine, lost_or_unavailable
 from sandboxes.docker.plain_background import NoBackground
-from sandboxes.docker.plain_replies import MAX_CONTROL, Control
+from sandboxes.docker.plain_replies import MAX_CONTROL, Control, Packets
 from sandboxes.docker.plain_scripts import (
     KILL,
     LIST,
@@ -54,7 +53,7 @@ from sandboxes.protocol import (
     Output,
     SandboxLost,
 )
-from sandboxes.threads import in_thread
+from sandboxes.threads import in_thread, to_its_end
 
 SPILL_BLOCKS = (256 << 20) // 512
 LIVE_CHUNK = 1 << 16
@@ -72,32 +71,6 @@ LAST = b"."
 """What our scripts write last, so that output that was cut off is not taken for all of it."""
 LOST_SECONDS = 2.0
 """How long a container may take to end after its commands' streams have."""
-
-
-class Packets:
-    """The engine's stream of one exec: packets of standard output (1) and error (2), as they come."""
-
-    def __init__(self, sock: socket.socket, early: bytes) -> None:
-        self._sock, self._early = sock, early
-
-    async def send(self, data: bytes) -> None:
-        """Everything for standard input, then its end. A command that does not read it is no error."""
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(OSError):
-            await loop.sock_sendall(self._sock, data)
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_WR)
-
-    async def __aiter__(self) -> AsyncIterator[tuple[int, bytes]]:
-        loop, parser = asyncio.get_running_loop(), PacketParser()
-        data = self._early or await loop.sock_recv(self._sock, 1 << 16)
-        while data:
-            for kind, part in parser.feed(data):
-                yield kind, bytes(part)
-            data = await loop.sock_recv(self._sock, 1 << 16)
-
-    def close(self) -> None:
-        self._sock.close()
 
 
 class Run:
@@ -209,7 +182,11 @@ class PlainClient:
             return not_startable("Argument list too long")
         run = Run(max_output, on_output)
         ending: Ending = "exited"
-        follower = await self._begin(run, *command, stdin)
+        follower, cancelled = await to_its_end(self._begin(run, *command, stdin))
+        if cancelled:
+            await self._kill_for_sure(call, run)
+            run.over = True
+            raise asyncio.CancelledError
         try:
             try:
                 async with asyncio.timeout(timeout):

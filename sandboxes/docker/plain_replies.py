@@ -6,13 +6,45 @@ one is a lie about the forger's own command; it is never an exception, and never
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
+import socket
+from collections.abc import AsyncIterator
+
+from sandboxes.channel.packets import PacketParser
 
 MAX_CONTROL = 16384
 """How many bytes of control lines are kept of a call; what comes after is left out."""
 NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 NOT_TOLD = 137
 """The exit code of a command whose script ended without telling one: something killed it."""
+
+
+class Packets:
+    """The engine's stream of one exec: packets of standard output (1) and error (2), as they come."""
+
+    def __init__(self, sock: socket.socket, early: bytes) -> None:
+        self._sock, self._early = sock, early
+
+    async def send(self, data: bytes) -> None:
+        """Everything for standard input, then its end. A command that does not read it is no error."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):
+            await loop.sock_sendall(self._sock, data)
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+
+    async def __aiter__(self) -> AsyncIterator[tuple[int, bytes]]:
+        loop, parser = asyncio.get_running_loop(), PacketParser()
+        data = self._early or await loop.sock_recv(self._sock, 1 << 16)
+        while data:
+            for kind, part in parser.feed(data):
+                yield kind, bytes(part)
+            data = await loop.sock_recv(self._sock, 1 << 16)
+
+    def close(self) -> None:
+        self._sock.close()
 
 
 class Control:

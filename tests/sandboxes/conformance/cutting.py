@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from sandboxes.channel.channel import Channel
-from sandboxes.docker.plain_exec import Packets
+from sandboxes.docker.plain_replies import Packets
 
 Way = Literal["in", "out"]
 """Into the sandbox, or out of it."""

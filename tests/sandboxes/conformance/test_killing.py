@@ -81,6 +81,20 @@ async def test_all_that_a_call_started_is_dead_once_it_was_cancelled(fresh: Open
     assert time.monotonic() - begun < AFTER
 
 
+async def test_a_call_cancelled_at_any_moment_leaves_nothing(fresh: Open) -> None:
+    box, seconds = await fresh(), mark()
+    for pause in (0.0, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15):
+        calling = asyncio.ensure_future(box.exec(["sh", "-c", f"setsid sleep {seconds} & sleep {seconds}"]))
+        await asyncio.sleep(pause)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        assert alive(f"sleep\0{seconds}") == [], pause
+        await asyncio.sleep(0.3)
+        assert alive(seconds) == [], pause
+    assert (await box.exec(["echo", "well"])).output.text() == "well\n"
+
+
 async def test_what_a_call_leaves_behind_ends_with_the_sandbox(fresh: Open) -> None:
     box, seconds = await fresh(), mark()
     result = await box.exec(
