@@ -13,6 +13,7 @@ from agent.autonomy.levels import Level
 from agent.autonomy.patches import on_changes
 from agent.budgets import spent
 from agent.checks import in_words
+from agent.constraints import hear
 from agent.context.data import as_data
 from agent.journal import CheckRun, Delivered, PatchTaken, SessionEnded
 from agent.opening import check_spec
@@ -159,6 +160,7 @@ async def _deliver(session: Session, end: End, changes: Changes, check: CheckRun
     if ruling.verdict != "allow":
         refused = End(Outcome.APPROVAL_NEEDED, f"the patch is not delivered: {ruling.reason}", end.summary)
         remark = f"The user does not take the patch: {ruling.said}" if ruling.said else None
+        await hear(session, ruling.said)
         return Judged(refused, changes, remark=remark)
     message = commit_message(
         title,

@@ -190,6 +190,20 @@ class GateDecided(Event):
     answers: tuple[str, ...] = ()
 
 
+class ConstraintHeard(Event):
+    """The user said what the agent must not do; from now on `rule`, which refuses, holds it to that.
+
+    `rule` is a rule as in a file. `applied` is false where the user, asked about it, did not mean it so; `by`
+    says who settled that.
+    """
+
+    type: Literal["constraint.heard"] = "constraint.heard"
+    said: str
+    rule: dict[str, Any]
+    applied: bool
+    by: str
+
+
 class LevelChanged(Event):
     """The slider moved."""
 
@@ -288,6 +302,7 @@ AnyEvent = Annotated[
     | ModelRequested
     | ModelReplied
     | GateDecided
+    | ConstraintHeard
     | LevelChanged
     | CallStarted
     | CallFinished

@@ -95,6 +95,8 @@ async def carry_out(work: Work, call: ToolCall, *, alone: bool = True) -> tuple[
         ruling = await _make_revocable(work, call, tool, ruling)
     if ruling.quit:
         return ToolResult(NOT_BEGUN, ok=False), True
+    if ruling.said:
+        await work.heard(ruling.said)
     if ruling.verdict == "deny":
         refusal = ToolResult(f"Not done: {ruling.reason}", ok=False, facts={"denied": True})
         return _finish(work, call, refusal, None), False

@@ -8,7 +8,7 @@ from agent.journal import NetworkFinished, NetworkRequested, SessionEnded
 from agent.session import Session
 from sandboxes.network.outside import Asked, Egress, News, Outside
 from sandboxes.network.rules import Network
-from tools.protocol import Preview
+from tools.protocol import Effect, Preview
 
 WARNING = (
     "Commands could then reach every host, your own network included, and send there whatever they can read. "
@@ -28,7 +28,7 @@ async def approve(session: Session) -> None:
     """Have the gate rule on a sandbox that reaches everything, where the settings ask for one. Raises
     NetworkDenied.
     """
-    if session.settings.reach.mode != "full" or session.gate is None:
+    if reach_of(session).mode != "full" or session.gate is None:
         return
     ruling = await session.gate.review_network(
         Preview("open the sandbox to the whole network for this session", detail=WARNING)
@@ -37,11 +37,18 @@ async def approve(session: Session) -> None:
         raise NetworkDenied(ruling.reason, quit_now=ruling.quit)
 
 
+def reach_of(session: Session) -> Network:
+    """What this session can reach: nothing, once a rule refuses whatever could use the network."""
+    rules = session.gate.rules if session.gate is not None else ()
+    closed = any(placed.kind == "deny" and placed.rule.only_effects & {Effect.NETWORK} for placed in rules)
+    return Network() if closed else session.settings.reach
+
+
 def reach(session: Session, run_id: str) -> tuple[Network, Egress]:
     """What a sandbox of this session can reach, and how its requests are served and recorded."""
     outside = session.outside or Outside()
     injections = tuple(each.injection() for each in session.settings.inject)
-    return session.settings.reach, Egress(outside, partial(_record, session, run_id), injections, session.secrets)
+    return reach_of(session), Egress(outside, partial(_record, session, run_id), injections, session.secrets)
 
 
 def _record(session: Session, run_id: str, news: News) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from agent.autonomy.gate import Gate
 from agent.autonomy.levels import Level, allowed
 from agent.checkpoints import Checkpoints, as_checkpoint, held_checkpoints
 from agent.checks import PROBE, find_check, import_path, needs_pytest
+from agent.constraints import hear, session_rules
 from agent.context.conversation import TURN, Conversation
 from agent.context.prompts import render
 from agent.housekeeping import sweep_files
@@ -62,6 +64,8 @@ async def prepare(session: Session, *, finished: bool) -> Work:
     session.gate = Gate(
         session.settings.autonomy, session.approver, session.record, listed=listed, rules=session.rules
     )
+    session.gate.tighten(session_rules(session.journal.events))
+    await hear(session, session.task)
     await network.approve(session)
     suggested = repository_settings(session.repository.root)
     session.image = _image(session, suggested)
@@ -288,6 +292,7 @@ def _make_work(session: Session, sandbox: Sandbox) -> Work:
         planning=settings.autonomy is Level.PLAN,
         watch=session.watch,
         submitted=lambda: prepare_check(session),
+        heard=partial(hear, session),
     )
 
 
@@ -311,7 +316,7 @@ def _begin_conversation(
         words = REWOUND if just_rewound(session.journal.events) else RESUMED
         work.record(UserMessage(role="user", text=words.format(files=back) + now))
         return
-    reach = session.settings.reach
+    reach = network.reach_of(session)
     prompt = render(
         "system.md.j2",
         workspace=WORKSPACE,

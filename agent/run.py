@@ -17,6 +17,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from agent import loop
+from agent.constraints import UserQuit
 from agent.ending import Judged, check_and_deliver, recover_delivery, report, take_patch
 from agent.journal import AnyEvent, ModelReplied, PatchTaken, UserMessage
 from agent.models.protocol import ContextOverflow, ModelError
@@ -114,6 +115,8 @@ async def _bounded(session: Session, part: Coroutine[Any, Any, T], *, guarded: b
         if error.quit:
             return End(Outcome.INTERRUPTED, loop.QUIT)
         return End(Outcome.APPROVAL_NEEDED, f"the sandbox is not opened to the whole network: {error}")
+    except UserQuit:
+        return End(Outcome.INTERRUPTED, loop.QUIT)
     except PatchProblem as error:
         return End(Outcome.CHECKS_FAIL, f"the changes cannot be taken out: {error}")
     except UsageProblem as error:

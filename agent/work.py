@@ -6,7 +6,7 @@ A strategy sees nothing else. Every change of state goes through `record`, journ
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -55,9 +55,15 @@ def _nothing() -> None:
     """What follows a submission where nothing has to be made ready."""
 
 
+async def _unheard(_: str) -> None:
+    """What follows the user's words where they make no rules."""
+
+
 @dataclass(slots=True)
 class Work:
-    """One session at work. `submitted` is called when the model says that it is done, before that is checked."""
+    """One session at work. `submitted` is called when the model says that it is done, before that is checked;
+    `heard` with what the user says meanwhile.
+    """
 
     task: str
     journal: Journal
@@ -74,6 +80,7 @@ class Work:
     planning: bool
     watch: Watcher
     submitted: Callable[[], None] = _nothing
+    heard: Callable[[str], Awaitable[None]] = _unheard
     specs: tuple[ToolSpec, ...] = field(init=False)
     used: Spent = field(init=False)
 

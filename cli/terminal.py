@@ -25,6 +25,7 @@ from agent.journal import (
     CallStarted,
     CheckpointMade,
     CheckRun,
+    ConstraintHeard,
     Delivered,
     GateDecided,
     LevelChanged,
@@ -162,6 +163,9 @@ class TerminalWatcher:
                 self._result(event)
             case GateDecided() if event.by != "table":
                 self.line(("gate", "magenta"), f" {event.verdict} · {event.cause}")
+            case ConstraintHeard():
+                does = "refused from now on" if event.applied else "left to the level"
+                self.line(("you said", "magenta"), f" {event.said} · {does}: {_words(event.rule)}")
             case NetworkRequested() if event.verdict != "allowed":
                 place = f" {event.method} {event.host}:{event.port}" if event.host else ""
                 self.line(("network", "magenta"), place, " ", (event.verdict, "red"), f": {event.why}")
@@ -264,6 +268,12 @@ def show_journal(out: Console, events: list[AnyEvent]) -> None:
                 watcher.line((event.outcome.value.replace("_", " "), "bold"), f": {event.detail}")
             case _:
                 watcher.event(event)
+
+
+def _words(rule: dict[str, Any]) -> str:
+    """The conditions of a rule, in short."""
+    parts = (f"{name} {', '.join(map(str, value))}" for name, value in rule.items() if isinstance(value, list))
+    return _brief("; ".join(parts))
 
 
 def _brief(text: str) -> str:

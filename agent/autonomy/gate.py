@@ -230,6 +230,11 @@ class Gate:
         """
         return await self._settle(_session_case("delivery", "deliver", Effect.DELIVER, summary, insist, guards))
 
+    async def review_constraints(self, summary: Preview) -> Ruling:
+        """Have the approver say whether the rules in `summary` are what the user meant; a yes makes them hold."""
+        insist = "you said so: yes refuses these to the agent, no lets the level decide"
+        return await self._settle(_session_case("constraints", "constraints", Effect.READ, summary, insist))
+
     async def review_network(self, summary: Preview) -> Ruling:
         """Rule on a sandbox for this session that reaches every host. Never remembered by "always"."""
         return await self._settle(_session_case("network", "network", Effect.NETWORK, summary))

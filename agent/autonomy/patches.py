@@ -1,7 +1,7 @@
 """What rules on paths say to a finished patch: the one place where what a program wrote by itself is seen.
 
-A rule counts here if it speaks of paths and of no tool, argument, command or host, and of writing or destroying
-where it speaks of effects. A pure function.
+A rule counts here if it speaks of paths or effects and of no tool, argument, command or host, and of writing or
+destroying where it speaks of effects. A pure function.
 
 Threat model: the patch is the agent's, the paths are whatever names it gave to files.
 """
@@ -40,10 +40,10 @@ def on_changes(paths: Iterable[tuple[str, bool]], rules: Iterable[Placed]) -> It
         for placed in counting:
             if placed.rule.effects and not effects & set(placed.rule.effects):
                 continue
-            if placed.rule.places.fits(place, destroys=False) is Certainty.YES:
+            if not placed.rule.paths or placed.rule.places.fits(place, destroys=False) is Certainty.YES:
                 yield Touched(placed.kind, f"{visible(path)} ({placed.why})")
                 break
 
 
 def _counts(rule: Rule) -> bool:
-    return bool(rule.paths) and not (rule.tool or rule.arguments or rule.commands or rule.hosts)
+    return not (rule.tool or rule.arguments or rule.commands or rule.hosts)

@@ -149,6 +149,12 @@ class Rule(BaseModel):
         """The paths, taken apart."""
         return Places(self.paths)
 
+    @property
+    def only_effects(self) -> Effects:
+        """The effects, if it is about nothing but them."""
+        other = self.tool or self.arguments or self.paths or self.hosts or self.commands
+        return frozenset() if other else frozenset(self.effects)
+
     def words(self) -> str:
         """The conditions in words."""
         parts = {
