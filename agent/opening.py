@@ -26,7 +26,7 @@ from agent.repository.base import Base
 from agent.repository.inside import history_bundle
 from agent.repository.intake import take_in
 from agent.rewinding import complete
-from agent.secrets import for_commands
+from agent.secrets import for_commands, kept_outside
 from agent.session import LateModel, Session
 from agent.settings import RepositorySettings, repository_settings
 from agent.standing import just_rewound, standing, starting_point
@@ -70,6 +70,7 @@ async def prepare(session: Session, *, finished: bool) -> Work:
     suggested = repository_settings(session.repository.root)
     session.image = _image(session, suggested)
     base = session.base = await _take_in(session)
+    kept_outside(session.settings.secrets, session.repository.root, base.files.__contains__)
     session.verification = _verification(session, suggested, base)
     session.spares = Pool(session.backend, 1, run_id=f"{session.folder.id}.spare", refill=False)
     files = await _files(session, finished)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +192,19 @@ def _from_file(name: str, path: Path) -> str:
         raise UsageProblem(
             f"the secret {name} is to come from the file {path}, which cannot be read: {error.strerror}"
         ) from error
+
+
+def kept_outside(sources: Mapping[str, str], root: Path, copied: Callable[[bytes], bool]) -> None:
+    """Refuse a secret's file that is `copied` into the sandbox with the repository. Raises UsageProblem."""
+    for name, source in sources.items():
+        kind, _, place = source.partition(":")
+        path = Path(place).expanduser().resolve()
+        inside = kind == "file" and path.is_relative_to(root.resolve())
+        if inside and copied(os.fsencode(path.relative_to(root.resolve()).as_posix())):
+            raise UsageProblem(
+                f"the file {path} of the secret {name} is part of the repository, so the sandbox would hold it: "
+                "keep it elsewhere, or have git ignore it"
+            )
 
 
 def for_commands(secrets: Secrets, injected: Iterable[InjectSetting]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from sandboxes.channel.file_replies import FILE_SECONDS, MAX_PATH, listing_bytes
 from sandboxes.channel.frames import Exit, Plain, Ready, encode
 from sandboxes.channel.tunnels import Tunnels
 from sandboxes.network import egress
-from sandboxes.network.authority import BUNDLE
+from sandboxes.network.tls import BUNDLE
 from sandboxes.protocol import (
     SPILL_DIR,
     Ending,

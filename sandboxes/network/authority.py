@@ -18,22 +18,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-BUNDLE = "/tmp/bridle-certificates.pem"  # noqa: S108 -- inside the sandbox
-"""Where commands find what they are to believe, inside: the authority, and what the user's machine believes."""
-ENVIRONMENT = dict.fromkeys(
-    (
-        "SSL_CERT_FILE",
-        "CURL_CA_BUNDLE",
-        "REQUESTS_CA_BUNDLE",
-        "GIT_SSL_CAINFO",
-        "PIP_CERT",
-        "NODE_EXTRA_CA_CERTS",
-        "CARGO_HTTP_CAINFO",
-        "AWS_CA_BUNDLE",
-    ),
-    BUNDLE,
-)
-"""How commands are told about it."""
 DAYS = 30
 _SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",

@@ -14,13 +14,16 @@ import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
 
 from sandboxes.channel.tunnels import Stream
-from sandboxes.network import authority, http
-from sandboxes.network.authority import BUNDLE, Authority
+from sandboxes.network import http
 from sandboxes.network.outside import Asked, Believed, Connected, Egress, Finished, Injection, News, Verdict
 from sandboxes.network.rules import Network, Refused, check_addresses, decide, plain_name
-from sandboxes.network.tls import Tls
+from sandboxes.network.tls import BELIEF, BUNDLE, Tls
+
+if TYPE_CHECKING:
+    from sandboxes.network.authority import Authority
 
 PORT = 3128
 """Where commands find the proxy, on the sandbox's own loopback."""
@@ -45,7 +48,7 @@ def environment(network: Network, egress: Egress) -> dict[str, str]:
     """What commands are told of their way out."""
     if network.mode != "allowlist":
         return {}
-    return {**ENVIRONMENT, **(authority.ENVIRONMENT if egress.injections else {})}
+    return {**ENVIRONMENT, **(BELIEF if egress.injections else {})}
 
 
 class Failed(Exception):
@@ -103,6 +106,12 @@ class Pace:
             await asyncio.sleep(-self._left / RATE)
 
 
+def _authority() -> Authority:
+    from sandboxes.network.authority import Authority  # takes a while, and few sessions need it
+
+    return Authority()
+
+
 class Proxy:
     """Serves the connections of one sandbox."""
 
@@ -111,7 +120,7 @@ class Proxy:
         self._egress = egress
         self._pace = Pace()
         self._last = 0
-        self._authority = Authority() if egress.injections else None
+        self._authority = _authority() if egress.injections else None
 
     def certificates(self) -> bytes | None:
         """What commands have to believe for a secret to be put into their TLS; None where there is none."""

@@ -11,6 +11,23 @@ import ssl
 
 from sandboxes.channel.tunnels import CHUNK, Stream
 
+BUNDLE = "/tmp/bridle-certificates.pem"  # noqa: S108 -- inside the sandbox
+"""Where commands find what they are to believe, inside: the authority, and what the user's machine believes."""
+BELIEF = dict.fromkeys(
+    (
+        "SSL_CERT_FILE",
+        "CURL_CA_BUNDLE",
+        "REQUESTS_CA_BUNDLE",
+        "GIT_SSL_CAINFO",
+        "PIP_CERT",
+        "NODE_EXTRA_CA_CERTS",
+        "CARGO_HTTP_CAINFO",
+        "AWS_CA_BUNDLE",
+    ),
+    BUNDLE,
+)
+"""How commands are told about it."""
+
 
 class Tls:
     """The server's side. `read`, `write` and `end` raise ConnectionResetError or ssl.SSLError, both OSErrors."""

@@ -281,6 +281,26 @@ def test_what_is_wrong_is_one_sentence_before_a_session_begins(
     assert not (own_state / "sessions").exists()
 
 
+def test_a_file_in_the_repository_holds_no_secret_unless_it_stays_behind(project: Path, service: Start) -> None:
+    (project / ".token").write_text(PLAIN)
+    given = [
+        "--secret",
+        f"TOKEN=file:{project}/.token",
+        "--repo",
+        str(project),
+        "--model",
+        "m",
+        "-a",
+        "plan",
+        "--json",
+    ]
+    done = bridle("fix", "it", *given, "--base-url", service([submit()]).url)
+    assert (done.code, done.report["outcome"]) == (2, "usage")
+    assert "of the secret TOKEN is part of the repository, so the sandbox would hold it" in done.report["detail"]
+    (project / ".gitignore").write_text(".token\n")
+    assert bridle("fix", "it", *given, "--base-url", service([submit()]).url).code == 0
+
+
 def test_a_repository_names_no_secrets(project: Path, own_state: Path) -> None:
     for text in ('[secrets]\nHOME = "env:HOME"\n', '[[inject]]\nhost = "a.example"\n'):
         (project / "bridle.toml").write_text(text)
