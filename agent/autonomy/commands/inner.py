@@ -232,7 +232,8 @@ def _of_git(words: tuple[Word, ...]) -> Iterator[Command | str]:
 
 
 def _wrapped(command: Command, wrapper: Wrapper) -> Iterator[Command | str]:
-    for word, following in zip(command.words[1:], [*command.words[2:], None], strict=True):
+    # Of a wrapper that stands alone, there is no word and nothing that follows one.
+    for word, following in zip(command.words[1:], [*command.words[2:], None], strict=False):
         if command.name == "env" and word.known and word.text in {"-S", "--split-string"} and following:
             yield from _lines((following,))
         elif command.name == "env" and word.known and word.text.startswith(("-S", "--split-string=")):

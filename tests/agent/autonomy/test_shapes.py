@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.autonomy.commands.inner import every_command
+from agent.autonomy.commands.inner import WRAPPERS, every_command
 from agent.autonomy.commands.line import Command
 from agent.autonomy.commands.shapes import Certainty, covers, parse_shape, resembles
 
@@ -285,3 +285,13 @@ def test_a_shape_is_one_command(text: str) -> None:
 
 def test_an_empty_command_has_no_shape() -> None:
     assert resembles(PUSH, Command(())) is Certainty.NO
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_what_wraps_a_command_may_stand_alone(name: str) -> None:
+    assert [words[0] for words in map(_words, every_command(f"{name}; {name} git push").commands)].count(name) == 2
+    assert max(resembles(PUSH, command) for command in every_command(name).commands) is Certainty.NO
+
+
+def _words(command: Command) -> list[str]:
+    return [word.text for word in command.words]
