@@ -148,7 +148,11 @@ async def _listen(channel: Channel, hello: Ready | Plain, spec: SandboxSpec) -> 
     certificates = await asyncio.to_thread(proxy.certificates)
     if certificates is not None:
         client = RunnerClient(channel)
-        await client.write(BUNDLE, certificates, expect=None, create_only=False, follow=True)
+        remove = ["rm", "-rf", "--", BUNDLE]  # a checkpoint may hold anything there
+        await client.exec(
+            remove, cwd="/", env=None, stdin=b"", timeout=20, max_output=1000, on_output=None, alone=False
+        )
+        await client.write(BUNDLE, certificates, expect=None, create_only=False, follow=False)
 
 
 async def tell_limits(channel: Channel, limits: Limits) -> None:

@@ -39,6 +39,7 @@ from sandboxes.docker.plain_scripts import (
     WRITE,
     file_error,
     shell_command,
+    with_hidden_variables,
     with_variables,
 )
 from sandboxes.inside.output import HeadTail
@@ -170,19 +171,22 @@ class PlainClient:
             return not_startable(str(e))
         folder = path_bytes(cwd)
         variables = environment_bytes(env)
-        if variables:
+        hidden: dict[str, str] = {}
+        if alone:
+            words, hidden = with_hidden_variables(words, variables)
+        elif variables:
             words = with_variables(words, variables)
         timeout = checked_timeout(timeout)
         self._channel.last += 1
         number = self._channel.last
         call = f"{number}-{secrets.token_hex(4)}"
         plan = [call.encode(), b"%d" % number, b"%d" % SPILL_BLOCKS, b"%d" % max_output, folder]
-        command = shell_command(RUN, [*plan, b"1" if stdin else b"0", *words])
-        if any(len(word.encode()) > MAX_ARGUMENT for word in command[0]):
+        command, variable = shell_command(RUN, [*plan, b"1" if stdin else b"0", *words])
+        if any(len(word.encode()) > MAX_ARGUMENT for word in command):
             return not_startable("Argument list too long")
         run = Run(max_output, on_output)
         ending: Ending = "exited"
-        follower, cancelled = await to_its_end(self._begin(run, *command, stdin))
+        follower, cancelled = await to_its_end(self._begin(run, command, {**variable, **hidden}, stdin))
         if cancelled:
             await self._kill_for_sure(call, run)
             run.over = True

@@ -6,6 +6,7 @@ agent's own: whatever it makes of them, the scripts run as its user and can do n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
@@ -286,6 +287,30 @@ def with_variables(words: list[bytes], variables: Mapping[bytes, bytes]) -> list
     if b"=" in words[0]:  # `env` would take the command itself for one
         words = [b"sh", b"-c", b'exec "$@"', b"sh", *words]
     return [b"env", b"--", *(name + b"=" + value for name, value in variables.items()), *words]
+
+
+_VARIABLE = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def with_hidden_variables(
+    words: list[bytes], variables: Mapping[bytes, bytes]
+) -> tuple[list[bytes], dict[str, str]]:
+    """As `with_variables`, with values that no list of processes shows; and the environment they come in."""
+    plain = {name: value for name, value in variables.items() if _VARIABLE.fullmatch(name) and _is_text(value)}
+    odd = {name: value for name, value in variables.items() if name not in plain}
+    if odd:
+        words = with_variables(words, odd)
+    take = b"".join(b'export %s="$BRIDLE_V_%s"; unset BRIDLE_V_%s; ' % (name, name, name) for name in plain)
+    hidden = {f"BRIDLE_V_{name.decode()}": value.decode() for name, value in plain.items()}
+    return [b"sh", b"-c", take + b'exec "$@"', b"sh", *words], hidden
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _escaped(data: bytes) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -277,3 +279,23 @@ async def test_what_a_command_that_is_alone_leaves_behind_ends_with_it(box: Sand
         box,
         "for f in $(grep -l ANOTHER=a /proc/[0-9]*/environ 2>/dev/null); do kill -9 $(echo $f | tr -dc 0-9); done",
     )
+
+
+async def test_variables_of_a_command_that_is_alone_are_in_no_list_of_processes(box: Sandbox) -> None:
+    value = "a value 'of' \"$HOME\" `id` \\ ü and more"
+    running = asyncio.create_task(
+        sh(
+            box,
+            'printf "%s|%s" "$TOKEN" "$cwd"; sleep 2',
+            env={"TOKEN": value, "cwd": "x", "odd-one": "y"},
+            alone=True,
+        )
+    )
+    await asyncio.sleep(1)
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(path.read_bytes())
+    assert not any(value.encode() in line for line in lines)
+    assert await running == (0, f"{value}|x")
+    assert await sh(box, "env | grep -c BRIDLE_V_", alone=True, env={"TOKEN": value}) == (1, "0\n")
