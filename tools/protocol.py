@@ -35,6 +35,15 @@ Effects = frozenset[Effect]
 EVERY_EFFECT: Effects = frozenset(Effect)
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a call is claimed to have an effect: the part of it that could, as it stands there, and a short reason."""
+
+    effect: Effect
+    text: str
+    reason: str
+
+
 class Arguments(BaseModel):
     """Base of every tool's argument model: unknown fields are refused, and the schema says so.
 
@@ -86,11 +95,12 @@ class Workbench:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a person is shown before deciding: one line, and a unified diff for edits."""
+    """What a person is shown before deciding: one line, a unified diff for edits, and where its effects come from."""
 
     title: str
     diff: str = ""
     detail: str = ""
+    causes: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,247 @@
+"""Conditions, loops and arithmetic: what is known after something that may happen never, once or often."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tools.commands.expand import is_word, text_from, words_of
+from tools.commands.syntax import text_of
+from tools.commands.text import ANY, MANY, NAME, Text
+from tools.protocol import Effect
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+    from tools.commands.scene import Scene
+    from tools.commands.walk import Reader
+
+MAX_TURNS = 24
+"""Elements of a `for` that are followed one by one."""
+
+_NUMBERS = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v", "-R", "-t"})
+
+
+def if_statement(node: Node, scene: Scene, reader: Reader) -> None:
+    """Conditions happen in order; each branch may or may not."""
+    ways: list[Scene] = []
+    then, complete = False, False
+    branch: Scene | None = None
+    for child in node.children:
+        if child.type == "then":
+            then, branch = True, scene.copy()
+            branch.folders = branch.sure = scene.sure
+        elif child.type == "elif_clause":
+            ways.append(elif_clause(child, scene, reader))
+        elif child.type == "else_clause":
+            complete, other = True, scene.copy()
+            reader.statement(child, other)
+            ways.append(other)
+        elif child.is_named:
+            reader.statement(child, branch if then and branch is not None else scene)
+    ways += [branch] if branch is not None else []
+    _meet(scene, ways, complete=complete)
+
+
+def elif_clause(node: Node, scene: Scene, reader: Reader) -> Scene:
+    """Walk the condition in `scene`; what is known after the branch."""
+    then, branch = False, scene.copy()
+    for child in node.children:
+        if child.type == "then":
+            then, branch = True, scene.copy()
+            branch.folders = branch.sure = scene.sure
+        elif child.is_named:
+            reader.statement(child, branch if then else scene)
+    return branch
+
+
+def _meet(scene: Scene, ways: list[Scene], *, complete: bool) -> None:
+    """Only what all ways agree on is known; `complete`: one of them happened."""
+    if not ways:
+        return
+    if complete:
+        first = ways[0]
+        scene.folders, scene.values, scene.wild, scene.odd = first.folders, first.values, first.wild, first.odd
+        ways = ways[1:]
+    for way in ways:
+        scene.join(way)
+    scene.sure = scene.folders
+
+
+def case_statement(node: Node, scene: Scene, reader: Reader) -> None:
+    """Each item may or may not happen, also after another (`;&`)."""
+    value = node.child_by_field_name("value")
+    if value is not None:
+        text_from(value, scene, reader)
+    for item in (child for child in node.children if child.type == "case_item"):
+        branch = scene.copy()
+        for child in item.children:
+            if is_word(child) and item.field_name_for_child(item.children.index(child)) == "value":
+                text_from(child, branch, reader)
+            elif child.is_named and not is_word(child):
+                reader.statement(child, branch)
+        scene.join(branch)
+
+
+def while_statement(node: Node, scene: Scene, reader: Reader) -> None:
+    """Condition and body, until nothing new is known."""
+
+    def turn(inside: Scene) -> None:
+        for child in node.named_children:
+            reader.statement(child, inside)
+
+    _repeat(turn, scene)
+
+
+def c_style_for_statement(node: Node, scene: Scene, reader: Reader) -> None:
+    """`for ((…))`: its expressions set numbers."""
+
+    def turn(inside: Scene) -> None:
+        for child in node.named_children:
+            if child.type in {"do_group", "compound_statement"}:
+                reader.statement(child, inside)
+            else:
+                _arithmetic_part(child, inside, reader)
+
+    _repeat(turn, scene)
+
+
+def for_statement(node: Node, scene: Scene, reader: Reader) -> None:
+    """`for x in words`: the body for each word, if they are known and few; else for what they may be."""
+    variable = node.child_by_field_name("variable")
+    name = text_of(variable) if variable is not None else ""
+    given = [child for child in node.children if child is not variable and is_word(child) and child != variable]
+    body = node.child_by_field_name("body")
+    has_in = any(child.type == "in" for child in node.children)
+    words = [word for child in given for word in words_of(child, scene, reader)] if has_in else [*scene.words("@")]
+    reader.count_assignment(name)
+    if body is None:
+        return
+    loop = body
+
+    def turn(inside: Scene) -> None:
+        reader.statement(loop, inside)
+
+    def any_turn(inside: Scene) -> None:
+        for word in _summary(words):
+            each = inside.copy()
+            each.set(name, word)
+            turn(each)
+            inside.join(each)
+
+    _repeat(any_turn, scene)
+    scene.set(name, ANY)
+
+
+def _summary(words: list[Text]) -> list[Text]:
+    if len(words) <= MAX_TURNS and not any(word.many for word in words):
+        return list(words)
+    return [NAME if all(word.tame for word in words) else ANY]
+
+
+def _repeat(turn: Callable[[Scene], None], scene: Scene) -> None:
+    """Take turns until what is known no longer changes; then it holds for any number of them."""
+    for _ in range(3):
+        inside = scene.copy()
+        turn(inside)
+        before = scene.copy()
+        scene.join(inside)
+        if scene.same(before):
+            return
+    scene.folders, scene.values, scene.wild = None, {}, True
+    turn(scene.copy())
+
+
+def set_positional(scene: Scene, args: list[Text] | None) -> None:
+    """Note `$1`, `$2`, …; None: they are not known."""
+    for name in [name for name in scene.values if name.isdigit() or name == "@"]:
+        del scene.values[name]
+    if args is None or any(arg.many for arg in args):
+        scene.set("@", (MANY,))
+        return
+    scene.set("@", tuple(args))
+    for number, arg in enumerate(args, 1):
+        scene.set(str(number), arg)
+
+
+def arithmetic(node: Node, scene: Scene, reader: Reader) -> None:
+    """Walk an expression. A variable in it is evaluated in its turn, and a subscript there can hold a command."""
+    for child in node.named_children:
+        _arithmetic_part(child, scene, reader)
+
+
+def _arithmetic_part(node: Node, scene: Scene, reader: Reader) -> None:
+    if node.type in {"variable_name", "word"} and not node.named_children:
+        name = text_of(node)
+        if re.fullmatch(r"[A-Za-z_]\w*", name):
+            hides(scene.text(name), text_of(node.parent or node), reader)
+            if node.parent is not None and _is_set(node):
+                reader.count_assignment(name)
+                scene.set(name, NAME)
+        return
+    if node.type in {"number", "special_variable_name", "comment"}:
+        return
+    if is_word(node) and node.type not in {"subscript", "array"}:
+        hides(text_from(node, scene, reader), text_of(node.parent or node), reader)
+        return
+    for child in node.named_children:
+        _arithmetic_part(child, scene, reader)
+
+
+def _is_set(node: Node) -> bool:
+    """Is the variable changed by the expression it stands in?"""
+    parent = node.parent
+    if parent is None:
+        return False
+    signs = {child.type for child in parent.children if not child.is_named}
+    return bool(signs & {"++", "--", "=", "+=", "-=", "*=", "/=", "%=", "<<=", ">>=", "&=", "|=", "^="})
+
+
+def hides(value: Text, shown: str, reader: Reader) -> None:
+    """Note what evaluating the value as a number could run."""
+    if value.tame:
+        return
+    known = value.literal
+    if known is None:
+        reader.findings.add({Effect.RUN}, shown[:200], "evaluates a value that is not known as a number")
+    elif re.search(r"[\[$`]", known):
+        reader.findings.everything(shown[:200], "evaluates a text in which a command can hide")
+
+
+def test_command(node: Node, scene: Scene, reader: Reader) -> None:
+    """`[ … ]` and `[[ … ]]`."""
+    reader.findings.add({Effect.READ}, text_of(node), "tests")
+    if node.children and node.children[0].type == "((":
+        arithmetic(node, scene, reader)
+        return
+    texts: list[Text] = []
+    waiting = list(node.named_children)
+    while waiting:
+        child = waiting.pop()
+        if is_word(child):
+            texts += words_of(child, scene, reader)
+        else:
+            waiting += child.named_children
+    check_test(texts, text_of(node), reader, extra=_signs(node))
+
+
+def _signs(node: Node) -> set[str]:
+    found, waiting = set[str](), [node]
+    while waiting:
+        child = waiting.pop()
+        if child.type == "test_operator":
+            found.add(text_of(child))
+        waiting += child.children
+    return found
+
+
+def check_test(texts: list[Text], shown: str, reader: Reader, extra: set[str] | None = None) -> None:
+    """Note what a test could run: numbers, `-v` and `-R` evaluate subscripts."""
+    signs = {text.literal for text in texts if text.literal} | (extra or set())
+    open_ended = any(text.many for text in texts)
+    if not (signs & _NUMBERS or open_ended):
+        return
+    for text in texts:
+        if text.literal is None or not re.fullmatch(r"-\w+|!?=|==|!|-?\d+|\]|", text.literal):
+            hides(text, shown, reader)

@@ -1,0 +1,243 @@
+"""What one command could do: its row of the table, its options, its operands, where it runs.
+
+Threat model: a name that is not known could be anything. A command that is not in the table, or an option of it
+that is not, runs; and words of it that are commands with worse effects count as run by it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+from tools.commands import places, printing
+from tools.commands.call import Call, Item, command_of, options, remote, scan
+from tools.commands.findings import Findings
+from tools.commands.programs import SPECIAL
+from tools.commands.table import Row, table
+from tools.commands.text import ANY, Text, lit
+from tools.protocol import Effect
+
+_WORSE = frozenset({Effect.DESTROY, Effect.NETWORK, Effect.DELIVER, Effect.HISTORY, Effect.OUTSIDE})
+_TOOLCHAIN = frozenset({"/bin", "/usr/bin", "/usr/local/bin", "/sbin", "/usr/sbin", "/usr/local/sbin"})
+
+
+def judge(call: Call) -> Text:
+    """Note what the command could do; what it prints, as far as is known."""
+    call.reader.step()
+    while call.words and call.words[0].literal == "":
+        call.add({Effect.RUN}, "has an empty name")
+        return ANY
+    name = call.words[0].literal
+    if name is None:
+        call.everything("the name of the command is not known")
+        return ANY
+    if name in call.reader.functions:
+        call.reader.call_function(name, call.scene, call.args)
+        if table().row(name) is None:
+            return ANY
+    row = table().row(posixpath.basename(name)) if not name.endswith("/") else None
+    if "/" in name and posixpath.dirname(name) not in _TOOLCHAIN:
+        call.add({Effect.RUN}, "runs a program by its path")
+        _at_home(call)
+    if row is None:
+        _unknown(call)
+        return ANY
+    apply(call, row)
+    return printing.printed(call)
+
+
+def apply(call: Call, row: Row) -> None:
+    """Note what a command of this row could do."""
+    if row.special:
+        SPECIAL[row.special](call, row)
+    else:
+        generic(call, row)
+    if Effect.RUN in row.effects:
+        _at_home(call)
+
+
+def generic(call: Call, row: Row) -> None:
+    """By the table alone."""
+    items = scan(row, call.args)
+    if row.sub and sub_command(call, row, items):
+        return
+    call.add(row.effects, reason_of(row, call))
+    by_options(call, row, items)
+    if row.wraps:
+        wrapped(call, row, items)
+    else:
+        by_operands(call, row, items)
+
+
+def reason_of(row: Row, call: Call) -> str:
+    """Why a command of this row has its effects."""
+    return row.reason or ("reads" if row.effects == {Effect.READ} else f"{call.name} runs")
+
+
+def sub_command(call: Call, row: Row, items: list[Item]) -> bool:
+    """Judge by the row of the sub-command; False when there is none of that name."""
+    at = next((at for at, item in enumerate(items) if item.kind != "option"), None)
+    if at is None:
+        found = [sub for name in options(items) for sub in row.subs(name)]
+        rest: list[Text] = []
+    else:
+        value = items[at].value or ANY
+        found = row.subs(value.literal)
+        position = next(number for number, word in enumerate(call.args) if word is value)
+        rest = call.args[position + 1 :]
+        if not value.is_literal:
+            call.add(row.effects, "runs a sub-command that is not known")
+    for sub in found:
+        by_options(call, row, items[:at] if at is not None else items)
+        inner = Call(call.reader, call.scene, [call.words[0], *rest], call.shown)
+        apply(inner, sub)
+    return bool(found)
+
+
+def wrapped(call: Call, row: Row, items: list[Item]) -> None:
+    """The command behind the options and `skip` operands of a wrapper."""
+    words = [item.value or ANY for item in items if item.kind != "option"][row.skip :]
+    if words:
+        command_of(call, words)
+
+
+def by_options(call: Call, row: Row, items: list[Item]) -> None:
+    """What the options add."""
+    for item in items:
+        if item.kind == "unsure":
+            call.add(row.worst, f"{(item.value or ANY).shown()[:60]} may be an option")
+        elif item.kind == "option":
+            _option(call, row, item)
+
+
+def _option(call: Call, row: Row, item: Item) -> None:
+    matching = row.matching(item.name)
+    if not matching and not row.any:
+        call.add({Effect.RUN}, f"the option {item.name[:40]} is not in the table")
+    if not matching and item.value is not None:
+        argument(call, item.value)
+    for name in matching:
+        call.add(row.granted.get(name, ()), f"the option {name}")
+        if item.value is None:
+            continue
+        kind = row.options[name]
+        if kind == "read":
+            call.read(item.value)
+        elif kind in {"write", "folder"}:
+            _write_option(call, kind, item.value)
+        elif kind == "delete":
+            call.delete(item.value)
+        elif kind == "program":
+            call.add({Effect.RUN}, f"the option {name} names a command")
+            call.reader.code(item.value, call.scene.child(), f"the option {name}")
+
+
+def _write_option(call: Call, kind: str, value: Text) -> None:
+    if kind == "folder":
+        argument(call, value)
+    elif value.literal != "-":
+        call.write(value)
+
+
+def by_operands(call: Call, row: Row, items: list[Item]) -> None:
+    """What the operands add, by their position."""
+    found = [item.value or ANY for item in items if item.kind != "option"]
+    runs = Effect.RUN in row.effects or Effect.NETWORK in row.effects
+    kinds = row.operands.split()
+    unsure = any(word.many for word in found)
+    for at, word in enumerate(found):
+        if row.pattern and not (word.literal is not None and re.fullmatch(row.pattern, word.literal, re.DOTALL)):
+            call.add({Effect.RUN}, f"the operand {word.shown()[:60]} is not one that only reads")
+        for kind in {each.removesuffix("..") for each in kinds} if unsure else {_kind_at(kinds, at, len(found))}:
+            _operand(call, kind, word)
+        if runs:
+            argument(call, word)
+
+
+def _kind_at(kinds: list[str], at: int, count: int) -> str:
+    """Of which kind the operand at a position is: `read.. write` makes the last one `write`."""
+    if len(kinds) > 1 and kinds[0].endswith(".."):
+        last = kinds[-1] if at == count - 1 else kinds[0]
+        return last.removesuffix("..")
+    return kinds[min(at, len(kinds) - 1)].removesuffix("..")
+
+
+def _operand(call: Call, kind: str, word: Text) -> None:
+    if kind == "read":
+        call.read(word)
+    elif kind == "write":
+        call.write(word)
+    elif kind == "delete":
+        call.delete(word)
+    elif kind == "none":
+        call.add({Effect.RUN}, f"takes no operand such as {word.shown()[:60]}")
+    elif kind == "program":
+        call.reader.code(word, call.scene.child(), call.name)
+
+
+def argument(call: Call, word: Text) -> None:
+    """What a word could mean to a program that does what is not known: a place outside, another host."""
+    if remote(word):
+        call.add({Effect.NETWORK}, f"{word.shown()[:80]} is at another host")
+    first, *others = _pieces(word)
+    if any(places.leads_out(piece, call.scene.folders) for piece in [first, *others]):
+        call.add({Effect.OUTSIDE}, f"{word.shown()[:80]} is outside the workspace")
+
+
+def _pieces(word: Text) -> list[Text]:
+    """The word, and what stands behind = : , and @ in it."""
+    known = word.literal
+    if known is None:
+        head, equals, _ = word.prefix.partition("=")
+        return [word, word.cut(len(head) + 1)] if equals else [word]
+    bare = re.sub(r"\w[\w+.-]*://\S*", "", known)
+    return [lit(_home(piece)) for piece in dict.fromkeys([bare, *re.split(r"[=:,@]", bare)])]
+
+
+def _home(piece: str) -> str:
+    return places.HOME + piece[1:] if re.match(r"~(/|$)", piece) else piece
+
+
+def _at_home(call: Call) -> None:
+    """What runs outside the workspace could touch what is there."""
+    if not places.is_inside(call.scene.folders):
+        call.add({Effect.OUTSIDE}, "runs outside the workspace")
+
+
+def _unknown(call: Call) -> None:
+    call.add({Effect.RUN}, f"{call.name[:60] or 'it'} is not a command that is known")
+    _at_home(call)
+    for word in call.args:
+        argument(call, word)
+    embedded(call)
+
+
+def embedded(call: Call) -> None:
+    """Commands among the words of one that may run them."""
+    args = call.args[:60]
+    for at, word in enumerate(args):
+        known = word.literal
+        if known is None:
+            continue
+        name, _, rest = known.strip().partition(" ")
+        row = table().row(posixpath.basename(name))
+        if row is None or (row.effects <= {Effect.READ} and not row.special):
+            continue
+        only_worse(call, known if rest else None, call.args[at:])
+
+
+def only_worse(call: Call, code: str | None, words: list[Text]) -> None:
+    """Judge words, or a line, that may be a command; only what would be worse than running counts."""
+    reader = call.reader
+    kept, reader.findings = reader.findings, Findings()
+    try:
+        if code is not None:
+            reader.maybe_line(code, call.scene.child())
+        else:
+            command_of(call, words)
+        effects, causes = reader.findings.effects & _WORSE, reader.findings.causes
+    finally:
+        reader.findings = kept
+    for effect in effects:
+        why = next((cause.reason for cause in causes if cause.effect is effect), "could be run by it")
+        call.add({effect}, f"{(code or words[0].shown())[:60]}: {why}")

@@ -1,0 +1,133 @@
+"""What reading, writing or deleting at a place could do, where the place is a word of which not all may be known.
+
+Threat model: a place counts as inside only if no value of its holes leads out. Symbolic links that an earlier call
+left are not seen from here; whoever made them to lead outside was asked about it then.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+
+from tools.commands.text import Text
+from tools.paths import write_effects
+from tools.protocol import Effect
+
+HOME = "/home/agent"
+Folders = frozenset[str] | None
+"""The folders a command may be running in; None: any."""
+
+_NOWHERE = re.compile(r"/dev/(null|stdin|stdout|stderr|tty|zero|full|u?random|fd/\d+)|/proc/self/fd/\d+")
+_KERNEL = re.compile(r"/(dev|proc|sys)(/|$)")
+_TOLD = re.compile(
+    r"/proc/(cpuinfo|meminfo|loadavg|uptime|version|stat|filesystems|mounts|self/(status|mounts|mountinfo|cgroup|limits))"
+    r"|/sys/fs/cgroup(/[\w.]+)*|/proc/sys/kernel/[\w/]+"
+)
+_NETWORK = re.compile(r"/dev/(tcp|udp)/")
+UNKNOWN_PLACE = frozenset({Effect.WRITE, Effect.OUTSIDE, Effect.RUN, Effect.HISTORY})
+
+# Holes inside a path that is normalised as text.
+_NAME, _BELOW, _STEM, _GLOBS = "\ue000", "\ue001", "\ue002", {"*": "\ue003", "?": "\ue004", "[": "\ue005"}
+_HOLES = {"name": _NAME, "below": _BELOW, "stem": _STEM}
+
+
+def writing(text: Text, folders: Folders) -> frozenset[Effect]:
+    """What writing to the place could do, without `destroy`."""
+    places = list(_places(text, folders))
+    if not places:
+        return UNKNOWN_PLACE
+    return frozenset[Effect]().union(*(_writing_at(place) for place in places))
+
+
+def reading(text: Text, folders: Folders) -> frozenset[Effect]:
+    """What reading at the place could do: devices and the kernel's files can block, or do more than be read."""
+    found = {Effect.READ}
+    if _NETWORK.match(text.prefix):
+        return frozenset({Effect.NETWORK})
+    if not text.wild:
+        for place in _places(text, folders):
+            if _KERNEL.match(place) and not (_NOWHERE.fullmatch(place) or _TOLD.fullmatch(place)):
+                found.add(Effect.OUTSIDE)
+    return frozenset(found)
+
+
+def leads_out(text: Text, folders: Folders) -> bool:
+    """Does the word, if it is a path at all, lead out of the workspace and /tmp?"""
+    if text.wild or not _looks_like_path(text):
+        return False
+    return any(Effect.OUTSIDE in _writing_at(place) for place in _places(text, folders))
+
+
+def is_inside(folders: Folders) -> bool:
+    """Is a command that runs in one of these folders at home there?"""
+    return folders is not None and all(Effect.OUTSIDE not in write_effects(folder) for folder in folders)
+
+
+def moved(text: Text, folders: Folders) -> Folders:
+    """Where `cd` to that word leads."""
+    return frozenset(_places(text, folders)) or None
+
+
+def _looks_like_path(text: Text) -> bool:
+    first = text.prefix
+    parts = (first or "").split("/")
+    return first.startswith(("/", "~")) and first != "/" * len(first) or ".." in parts or first == "/"
+
+
+def _places(text: Text, folders: Folders) -> Iterator[str]:
+    """Every normalised absolute path it may stand for, holes as private characters; none: it may be anywhere."""
+    if text.wild:
+        return
+    spelled = "".join(
+        part.text if part.kind == "lit" else _GLOBS.get(part.text, _STEM) if part.kind == "glob" else _HOLES[part.kind]
+        for part in text.parts
+    )
+    if re.search(f"[{_BELOW}{_STEM}][^/]*/+\\.\\.(/|$)", spelled):
+        return  # from a place that is not known, up
+    for whole in _climbing(spelled):
+        if whole.startswith("/"):
+            yield _normal(whole)
+        elif folders is None:
+            return
+        else:
+            for folder in folders:
+                yield _normal(posixpath.join(folder, whole))
+
+
+def _normal(path: str) -> str:
+    return "/" + posixpath.normpath(path).lstrip("/")
+
+
+def _climbing(path: str) -> Iterable[str]:
+    """The path, and with `..` for each component that could be it (`.*` matches it, a stem may be it)."""
+    components = path.split("/")
+    could = [_climbs(component.rpartition(_BELOW)[2]) for component in components]
+    if not any(could):
+        return [path]
+    return [path, "/".join(".." if up else each for up, each in zip(could, components, strict=True))]
+
+
+def _climbs(name: str) -> bool:
+    holes = _STEM + "".join(_GLOBS.values())
+    return not name.strip("." + holes) and (_STEM in name or (name.startswith(".") and not name.isascii()))
+
+
+def _writing_at(place: str) -> frozenset[Effect]:
+    if _NOWHERE.fullmatch(place):
+        return frozenset()
+    if _NETWORK.match(place):
+        return frozenset({Effect.NETWORK})
+    found = set(write_effects(place))
+    for component in place.split("/"):
+        hidden = component.startswith((_STEM, _BELOW)) or (component.startswith(".") and not component.isascii())
+        pattern = component
+        for char, hole in _GLOBS.items():
+            pattern = pattern.replace(hole, "?" if char == "?" else "*")
+        pattern = pattern.replace(_STEM, "*").replace(_BELOW, "*").replace(_NAME, "*")
+        # A hook or a configuration has no suffix: a path below that ends in one is none of them.
+        if hidden and (fnmatch.fnmatch(".git", pattern) or component == _BELOW):
+            found |= {Effect.RUN, Effect.HISTORY}
+    return frozenset(found)
+

@@ -1,0 +1,334 @@
+"""Programs given as text to another language: sed, awk, Python, Perl and the like, and build rules.
+
+Threat model: a sed script that is not understood to the letter can do all that sed can; an awk program that holds
+anything by which awk runs or writes does. Code in a whole language runs, whatever it says; what it gives away of
+worse (deleting, the network, places outside) is claimed on top, and what it hides is part of `run`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tools.commands import places
+from tools.commands.call import Call, command_of, operands, options, scan
+from tools.commands.table import Row, table
+from tools.commands.text import ANY, Text, lit
+from tools.protocol import Effect
+
+_ADDRESS = re.compile(r"\s*(?:\d+(?:~\d+)?|\$|\+\d+|~\d+)")
+
+
+class _UnclearError(Exception):
+    """A sed script that is not understood to the letter."""
+
+
+def sed(call: Call, row: Row) -> None:
+    """`sed`: its script, and its files, which -i writes."""
+    from tools.commands.judge import by_options
+
+    items = scan(row, call.args)
+    call.add({Effect.READ}, "edits what it reads")
+    by_options(call, row, items)
+    words, flags = operands(items), options(items)
+    scripts = [item.value or ANY for item in items if item.name in {"-e", "--expression"}]
+    if not scripts and not {"-f", "--file"} & flags and words:
+        scripts, words = words[:1], words[1:]
+    for script in scripts:
+        sed_script(call, script)
+    in_place = any(name.startswith("--i") or name in {"-i", "-I"} for name in flags)
+    for word in words:
+        if in_place or any(item.kind == "unsure" for item in items):
+            call.write(word)
+        else:
+            call.read(word)
+
+
+def sed_script(call: Call, script: Text) -> None:
+    """What a script could do beyond editing."""
+    spelled = "".join(part.text if part.kind == "lit" else "7" for part in script.parts)
+    if script.many or any(part.kind not in {"lit", "name"} for part in script.parts):
+        call.add(places.UNKNOWN_PLACE, "the script of sed is not known")
+        return
+    try:
+        for sign, value in _sed_commands(spelled):
+            if sign == "e":
+                call.add({Effect.RUN}, "sed runs a command with e")
+                call.reader.code(lit(value), call.scene.child(), "sed e") if value else None
+            elif sign == "w":
+                call.write(lit(value))
+    except _UnclearError:
+        call.add(places.UNKNOWN_PLACE, "the script of sed is not understood")
+
+
+def _sed_commands(script: str) -> list[tuple[str, str]]:
+    """The commands that run ("e", command) or write ("w", file). Raises _UnclearError."""
+    found: list[tuple[str, str]] = []
+    at = 0
+    while True:
+        at = _after(r"[\s;}]*", script, at)
+        if at >= len(script):
+            return found
+        at = _sed_address(script, at)
+        sign = script[at : at + 1]
+        at += 1
+        if sign in set("={dDgGhHnNpPxzF"):
+            at = at if sign == "{" else _ended(script, at)
+        elif sign in set("lLqQ"):
+            at = _ended(script, _after(r"\s*\d*", script, at))
+        elif sign == "#":
+            at = _after(r"[^\n]*", script, at)
+        elif sign in set("aic"):
+            at = _after(r"(?:\\.|[^\\\n]|\\\n)*", script, at, re.DOTALL)
+        elif sign in set(":btT"):
+            at = _after(r"\s*[\w.-]*", script, at)
+        elif sign in set("rR"):
+            at = _after(r"[^\n]*", script, at)
+        elif sign in set("wWe"):
+            end = _after(r"[^\n]*", script, at)
+            found.append(("e" if sign == "e" else "w", script[at:end].strip()))
+            at = end
+        elif sign in {"s", "y"}:
+            at = _sed_substitution(script, at, sign, found)
+        else:
+            raise _UnclearError
+
+
+def _after(pattern: str, script: str, at: int, flags: int = 0) -> int:
+    match = re.compile(pattern, flags).match(script, at)
+    return match.end() if match else at
+
+
+def _ended(script: str, at: int) -> int:
+    at = _after(r"[ \t]*", script, at)
+    if at < len(script) and script[at] not in ";}\n#":
+        raise _UnclearError
+    return at
+
+
+def _sed_address(script: str, at: int) -> int:
+    for _ in range(2):
+        match = _ADDRESS.match(script, at)
+        if match:
+            at = match.end()
+        elif script[at : at + 1] == "/" or script[at : at + 1] == "\\":
+            start = at + (2 if script[at] == "\\" else 1)
+            at = _after(r"[IM]*", script, _delimited(script, start, script[start - 1], regex=True))
+        else:
+            break
+        at = _after(r"\s*", script, at)
+        if script[at : at + 1] != ",":
+            break
+        at = _after(r"\s*", script, at + 1)
+    return _after(r"[\s!]*", script, at)
+
+
+def _delimited(script: str, at: int, sign: str, *, regex: bool) -> int:
+    """Behind the next `sign` that no backslash is before. In brackets, seds differ on what it means."""
+    start = at
+    while at < len(script) and script[at] != sign:
+        at += 2 if script[at] == "\\" else 1
+    if at >= len(script) or sign in "\n\\" or sign.isspace():
+        raise _UnclearError
+    inside = re.sub(r"\\.", "", script[start:at])
+    if regex and inside.count("[") and "[" in re.sub(r"\[\^?\]?[^\]]*\]", "", inside):
+        raise _UnclearError
+    return at + 1
+
+
+def _sed_substitution(script: str, at: int, sign: str, found: list[tuple[str, str]]) -> int:
+    delimiter = script[at : at + 1] or "\n"
+    at = _delimited(script, at + 1, delimiter, regex=sign == "s")
+    at = _delimited(script, at, delimiter, regex=False)
+    if sign == "y":
+        return _ended(script, at)
+    end = _after(r"[gpiImM\d]*", script, at)
+    while script[end : end + 1] == "e":
+        found.append(("e", ""))
+        end = _after(r"[gpiImM\d]*", script, end + 1)
+    if script[end : end + 1] == "w":
+        stop = _after(r"[^\n]*", script, end)
+        found.append(("w", script[end + 1 : stop].strip()))
+        return stop
+    return _ended(script, end)
+
+
+# awk
+
+
+def awk(call: Call, row: Row) -> None:
+    """`awk`: its program, then its files."""
+    from tools.commands.judge import by_options
+
+    items = scan(row, call.args)
+    call.add({Effect.READ}, "works on what it reads")
+    by_options(call, row, items)
+    words = operands(items)
+    programs = [item.value or ANY for item in items if item.name in {"-e", "--source"}]
+    if not programs and not {"-f", "--file", "-E", "--exec"} & options(items) and words:
+        programs, words = words[:1], words[1:]
+    for program in programs:
+        awk_program(call, program)
+    for word in words:
+        call.read(word)
+
+
+def awk_program(call: Call, program: Text) -> None:
+    """What an awk program could do beyond printing. No sign is trusted to stand in a text or a pattern."""
+    known = program.literal
+    if known is None:
+        if program.many or any(part.kind not in {"lit", "name"} for part in program.parts):
+            call.add(places.UNKNOWN_PLACE, "the program of awk is not known")
+            return
+        known = "".join(part.text or "7" for part in program.parts)
+    if re.search(r"\bsystem\b|\|&|@|\bgetline\b|(?<!\|)\|(?!\|)", known):
+        call.add({Effect.RUN}, "awk may run a command")
+        for match in re.finditer(r"\"((?:[^\"\\]|\\.)*)\"", known):
+            call.reader.maybe_line(re.sub(r"\\(.)", r"\1", match[1]), call.scene.child())
+    for match in re.finditer(r"print.*?>>?\s*(\"(?:[^\"\\]|\\.)*\"(?=\s*(?:[;}\n]|$))|\d+(?=\s*(?:[;})&|?\n]|$))|)", known, re.DOTALL):
+        if ">" in match[0] and not re.search(r">\s*=|->", match[0][-3:]):
+            target = match[1].strip('"')
+            call.write(lit(target) if target else ANY, "awk may write to a file")
+
+
+# Code in a whole language.
+
+_MODULES = {"build": "pyproject-build", "pip": "pip", "twine": "twine", "uv": "uv", "pipx": "pipx", "poetry": "poetry"}
+_CODE_OPTION = re.compile(r"-[A-Za-z0]*[ceErR]|--eval|--print|-pe|-ne|--execute|-[0-9a-zA-Z]*[pn]e")
+_DESTROYS = re.compile(
+    r"\b(rmtree|unlink(Sync)?|rmdir(Sync)?|removedirs|os\.remove|rm(Sync)?\(|rm_rf|rm_r\b|FileUtils\.rm\w*|File\.delete"
+    r"|remove_dir|\.truncate\(|truncate\s|remove\(\s*['\"]|remove_tree|rimraf|send2trash|emptyDir|Remove-Item|del_tree)"
+)
+_CONNECTS = re.compile(
+    r"\b(urlopen|urllib\.request|urlretrieve|http\.client|import\s+(requests|httpx|aiohttp|socket|ftplib|smtplib|telnetlib"
+    r"|paramiko)|from\s+(requests|httpx|aiohttp|socket|ftplib|smtplib|urllib\.request|urllib|paramiko)\b|requests\.\w+\(|httpx\.\w+\("
+    r"|socket\.\w+|IO::Socket|LWP|HTTP::|Net::|net/http|open-uri|TCPSocket|fsockopen|curl_init|fetch\(|XMLHttpRequest"
+    r"|require\(['\"](node:)?(https?|net|dgram|tls|dns|axios|got|request)['\"]|from\s+['\"](node:)?(https?|net|tls|axios)['\"])"
+)
+_ROOTS = r"(?:etc|usr|home|root|var|opt|bin|sbin|lib|lib64|boot|dev|sys|proc|mnt|srv|media|run)"
+_PLACES = re.compile(rf"['\"`]((?:/{_ROOTS}(?:/[^'\"`\n]*)?|/|~(?:/[^'\"`\n]*)?|(?:\.\./)+[^'\"`\n]*))['\"`]")
+_HOME = re.compile(r"expanduser|Path\.home\(|homedir\(|\bHOME\b|Dir\.home")
+_STARTS = re.compile(r"system|subprocess|popen|exec|spawn|qx|%x|`|Open3|run\(|call\(|check_|shell", re.IGNORECASE)
+_TEXTS = re.compile(r"'((?:[^'\\\n]|\\.)*)'|\"((?:[^\"\\\n]|\\.)*)\"|`([^`\n]*)`|qx[({/](.*?)[)}/]|%x[({\[](.*?)[)}\]]")
+_LISTS = re.compile(r"['\"]([\w./-]+)['\"]((?:\s*,\s*['\"][^'\"\n]*['\"])+)")
+
+
+def code(call: Call, row: Row) -> None:
+    """An interpreter: code among its options, a module, a script, or its input."""
+    from tools.commands.judge import argument
+
+    call.add(row.effects, row.reason)
+    args = list(call.args)
+    texts: list[Text] = []
+    while args:
+        word = args.pop(0)
+        option = word.literal or word.prefix
+        if option == "-m" and args and call.name.startswith(("py", "python")):
+            module(call, args)
+            return
+        if not option.startswith("-") or option == "-":
+            argument(call, word) if option != "-" and not _is_script(word) else None
+            texts += [call.scene.stdin] if option == "-" and call.scene.stdin else []
+            break
+        if "i" in option and call.name in {"perl", "ruby"} and re.match(r"-[a-z0]*i", option):
+            _in_place(call, args)
+        if _CODE_OPTION.fullmatch(option) and args:
+            texts.append(args.pop(0))
+        elif re.match(r"-[ceEr].", option):
+            texts.append(word.cut(2))
+        else:
+            argument(call, word)
+    else:
+        texts += [call.scene.stdin] if call.scene.stdin is not None and not texts else []
+    for word in args:
+        argument(call, word)
+    for text in texts:
+        gives_away(call, text)
+
+
+def _is_script(word: Text) -> bool:
+    """A script may lie with the toolchain; that it is read there is not touching it."""
+    return (word.literal or "").startswith(("/usr/", "/opt/")) and "://" not in (word.literal or "")
+
+
+def _in_place(call: Call, args: list[Text]) -> None:
+    for word in [word for word in args if not word.prefix.startswith("-")][1:]:
+        call.write(word)
+
+
+def module(call: Call, args: list[Text]) -> None:
+    """`python -m module`: some modules are commands of their own."""
+    from tools.commands.judge import argument
+
+    name = args[0].literal or ""
+    known = _MODULES.get(name.partition(".")[0])
+    if known is not None and table().row(known) is not None:
+        command_of(call, [lit(known), *args[1:]])
+        return
+    if name in {"venv", "virtualenv", "zipfile", "tarfile", "compileall", "gzip"}:
+        for word in args[1:]:
+            call.write(word) if not word.prefix.startswith("-") else None
+    for word in args[1:]:
+        argument(call, word)
+
+
+def gives_away(call: Call, text: Text) -> None:
+    """What code says in so many words."""
+    spelled = "".join(part.text if part.kind == "lit" else " " for part in text.parts)
+    shortened = re.sub(r"['\"]\s*\+\s*['\"]", "", spelled)
+    for written in dict.fromkeys([spelled, shortened]):
+        if found := _DESTROYS.search(written):
+            call.add({Effect.DESTROY}, f"its code says {found[0].strip()}")
+        if found := _CONNECTS.search(written) or re.search(r"https?://(?!localhost|127\.|0\.0\.0\.0)[\w.-]+", written):
+            if not found[0].startswith("http") or _STARTS.search(written) or _CONNECTS.search(written):
+                call.add({Effect.NETWORK}, f"its code says {found[0][:60]}")
+        for place in _PLACES.finditer(written):
+            spot = places.HOME + place[1][1:] if place[1].startswith("~") else place[1]
+            if places.leads_out(lit(spot), call.scene.folders):
+                call.add({Effect.OUTSIDE}, f"its code names {place[1][:60]}")
+        if found := _HOME.search(written):
+            call.add({Effect.OUTSIDE}, f"its code says {found[0]}")
+        if _STARTS.search(written):
+            _commands_in(call, written)
+
+
+def _commands_in(call: Call, written: str) -> None:
+    """Commands in the texts of code that starts programs."""
+    from tools.commands.judge import only_worse
+
+    for match in list(_TEXTS.finditer(written))[:200]:
+        line = next((group for group in match.groups() if group is not None), "")
+        name = line.strip().split(" ", 1)[0].rpartition("/")[2]
+        if (" " in line.strip() or ";" in line) and table().row(name) is not None:
+            only_worse(call, re.sub(r"\\(.)", r"\1", line), [])
+    for match in list(_LISTS.finditer(written))[:100]:
+        if table().row(match[1].rpartition("/")[2]) is not None:
+            words = [match[1], *re.findall(r"['\"]([^'\"\n]*)['\"]", match[2])]
+            only_worse(call, None, [lit(word) for word in words])
+
+
+# Build rules.
+
+_PUBLISHES = re.compile(r":?(deploy|publish\w*|release:\w+|uploadArchives|install-release|upload_\w+)|[\w:-]*:publish\w*")
+
+
+def build(call: Call, row: Row) -> None:
+    """`make` and the like: rules of the project, some of them of the tool itself."""
+    from tools.commands.judge import argument
+
+    call.add(row.effects, row.reason)
+    words = [word.literal for word in call.args]
+    for at, word in enumerate(call.args):
+        known = word.literal or ""
+        argument(call, word)
+        if "$(shell" in known or "$(eval" in known or known.startswith("--eval") or known.startswith("SHELL="):
+            call.everything("a rule on the command line runs a command")
+        if call.name == "cmake" and known == "-E":
+            kind = words[at + 1] if at + 1 < len(words) else None
+            removes = kind is None or kind.startswith(("rm", "remove", "time", "env"))
+            call.add({Effect.DESTROY} if removes else {Effect.WRITE}, "cmake -E works on files")
+        if call.name not in {"make", "gmake", "ninja"} and _PUBLISHES.fullmatch(known):
+            call.add({Effect.NETWORK, Effect.DELIVER}, f"{known} publishes")
+    stdin = call.scene.stdin
+    if stdin is not None and re.search(r"^\t", stdin.shown(), re.MULTILINE):
+        for line in re.findall(r"^\t[@-]*(.*)$", stdin.shown(), re.MULTILINE):
+            call.reader.maybe_line(line.replace("$$", "$"), call.scene.child())

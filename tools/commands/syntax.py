@@ -1,0 +1,107 @@
+"""The syntax tree of a line, checked: what the parser may have misread counts as unreadable.
+
+Threat model: tree-sitter's grammar is not bash. Where they disagree, a command could hide in what the tree calls
+text. So the tree is taken only if it has no error in it, if what lies between its nodes is blank, and if no text
+in it holds the signs that would begin a command.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+MAX_BYTES = 64 << 10
+MAX_NODES = 20_000
+MAX_DEPTH = 120
+
+_BLANK = re.compile(rb"(?:[ \t\n]|\\\n)*")
+_TEXTS = {"string", "heredoc_body", "regex", "extglob_pattern", "expansion", "translated_string"}
+# What no unquoted word, and what no text in double quotes, holds without a backslash.
+_ODD_WORD = re.compile(r"(?:[^\\]|\\.)*?[\s;&|<>()`\"']", re.DOTALL)
+_ODD_TEXT = re.compile(r"(?:[^\\]|\\.)*?(?:`|\$[({])", re.DOTALL)
+
+
+class UnreadableError(Exception):
+    """The line cannot be read; the message says why, to follow "it"."""
+
+
+@cache
+def _parser() -> Parser:
+    import tree_sitter_bash  # only needed once a command is judged
+    from tree_sitter import Language, Parser
+
+    return Parser(Language(tree_sitter_bash.language()))
+
+
+HOLE = "\ue000"
+"""Stands for a name that is not known, in a line that was put together."""
+
+
+def parse(command: str, *, holes: bool = False) -> Node:
+    """The root of the tree of `command`, in which, with `holes`, HOLE may stand. Raises UnreadableError."""
+    fine = {"\n", "\t", HOLE} if holes else {"\n", "\t"}
+    if len(command) > MAX_BYTES or any(not (char.isprintable() or char in fine) for char in command):
+        raise UnreadableError("is too long or holds characters that cannot be seen")
+    source = command.encode()
+    if len(source) > MAX_BYTES:
+        raise UnreadableError(f"is longer than {MAX_BYTES >> 10} kB")
+    root = _parser().parse(source).root_node
+    if root.has_error:
+        raise UnreadableError("is no bash that can be read for certain")
+    _check(root, source)
+    return root
+
+
+def _check(root: Node, source: bytes) -> None:
+    nodes, waiting = 0, [(root, 0)]
+    if _BLANK.fullmatch(source[: root.start_byte]) is None or not _blank(source[root.end_byte :]):
+        raise UnreadableError("holds text that belongs to no command")
+    while waiting:
+        node, depth = waiting.pop()
+        nodes += 1
+        if nodes > MAX_NODES or depth > MAX_DEPTH:
+            raise UnreadableError("is too long or too deeply nested")
+        if node.is_missing or node.is_error:
+            raise UnreadableError("is no bash that can be read for certain")
+        if not node.children:
+            _check_leaf(node)
+        elif node.type not in _TEXTS:
+            _check_gaps(node, source)
+        waiting += [(child, depth + 1) for child in node.children]
+
+
+def _blank(text: bytes) -> bool:
+    return _BLANK.fullmatch(text) is not None
+
+
+def _check_gaps(node: Node, source: bytes) -> None:
+    """Between the parts of a node there is nothing; around a concatenation's not even blanks."""
+    at = node.start_byte
+    for child in node.children:
+        gap = source[at : child.start_byte]
+        if gap and not _blank(gap):
+            raise UnreadableError("holds text that belongs to no command")
+        at = max(at, child.end_byte)
+    if not _blank(source[at : node.end_byte]):
+        raise UnreadableError("holds text that belongs to no command")
+
+
+def _check_leaf(node: Node) -> None:
+    text = text_of(node)
+    if node.type == "word" and _ODD_WORD.match(text.replace("\\\n", "")) and not _only_braces(text):
+        raise UnreadableError(f"has a word that cannot be read for certain: {text[:40]}")
+    if node.type in {"string_content", "heredoc_content"} and _ODD_TEXT.match(text):
+        raise UnreadableError("has a text that cannot be read for certain")
+
+
+def _only_braces(text: str) -> bool:
+    return text in {"{", "}", "(", ")"}
+
+
+def text_of(node: Node) -> str:
+    """The node's own text."""
+    return (node.text or b"").decode("utf-8", "replace")

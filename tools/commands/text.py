@@ -1,0 +1,128 @@
+"""What is known of a word of a command: its letters as far as they stand in the line, and holes where they do not.
+
+Threat model: the line is the model's. A hole stands for every value it could have, so it is only narrowed (to
+names, to paths below a folder) where the shell itself guarantees it; everything else is ANY.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["lit", "glob", "name", "below", "stem", "any"]
+"""lit: these letters. glob: a pattern for names that exist. name: a word of letters, digits and dots, no path, no
+option. below: a path without `..`. stem: anything without a slash. any: anything at all.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a word; `text` is the letters of `lit` and the pattern of `glob`."""
+
+    kind: Kind
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One word, or the output of a command.
+
+    `many`: it may stand for any number of words. `output`: what can be read from it, if it is `<(…)`. `items`: of an
+    output, the names in it that zero bytes divide.
+    """
+
+    parts: tuple[Part, ...] = ()
+    many: bool = False
+    output: Text | None = None
+    items: tuple[Text, ...] = ()
+
+    @property
+    def literal(self) -> str | None:
+        """The letters, if all are known."""
+        if self.many or any(part.kind != "lit" for part in self.parts):
+            return None
+        return "".join(part.text for part in self.parts)
+
+    @property
+    def prefix(self) -> str:
+        """The letters that it begins with for certain ("" where it may be no word at all)."""
+        found = ""
+        for part in () if self.many else self.parts:
+            if part.kind != "lit":
+                break
+            found += part.text
+        return found
+
+    @property
+    def is_literal(self) -> bool:
+        return self.literal is not None
+
+    @property
+    def wild(self) -> bool:
+        """Is there a part that may be anything?"""
+        return self.many or any(part.kind == "any" for part in self.parts)
+
+    @property
+    def tame(self) -> bool:
+        """Is it one plain word: known digits and names, in which nothing can hide?"""
+        return not self.many and all(
+            part.kind == "name" or (part.kind == "lit" and part.text.replace("_", "").isalnum())
+            for part in self.parts
+        )
+
+    def may_be_option(self) -> bool:
+        """Could it begin with a dash, as far as is known?"""
+        if self.prefix:
+            return self.prefix.startswith("-")
+        return self.many or (bool(self.parts) and self.parts[0].kind in {"glob", "stem", "any", "below"})
+
+    def cut(self, count: int) -> Text:
+        """What is left when the first `count` known letters are taken away."""
+        parts = list(self.parts)
+        while count and parts:
+            first = parts.pop(0)
+            if len(first.text) > count:
+                parts.insert(0, Part(first.kind, first.text[count:]))
+                break
+            count -= len(first.text)
+        return Text(tuple(parts), self.many)
+
+    def shown(self) -> str:
+        """For people: holes are dots."""
+        return "".join(part.text if part.kind in {"lit", "glob"} else "…" for part in self.parts)
+
+
+def lit(text: str) -> Text:
+    """A word that is known."""
+    return Text((Part("lit", text),))
+
+
+ANY = Text((Part("any"),))
+MANY = Text((Part("any"),), many=True)
+NAME = Text((Part("name"),))
+
+
+def joined(*texts: Text) -> Text:
+    """One word from pieces; neighbouring letters become one part."""
+    parts: list[Part] = []
+    for part in (part for text in texts for part in text.parts):
+        if parts and part.kind == parts[-1].kind == "lit":
+            parts[-1] = Part("lit", parts[-1].text + part.text)
+        else:
+            parts.append(part)
+    return Text(tuple(parts), any(text.many for text in texts))
+
+
+def spaced(texts: list[Text]) -> Text:
+    """The words with blanks between them, as `echo` prints and `eval` reads them."""
+    pieces: list[Text] = []
+    for text in texts:
+        pieces += [lit(" "), text] if pieces else [text]
+    return joined(*pieces)
+
+
+def either(one: Text, other: Text) -> Text:
+    """What is known of a word that is one of the two."""
+    if one == other:
+        return one
+    return NAME if one.tame and other.tame and one.parts and other.parts else MANY if one.many or other.many else ANY

@@ -1,0 +1,421 @@
+"""Walks the tree of a line: statement by statement, keeping track of what is known, judging every command.
+
+Threat model: every statement counts as run, whatever its condition. Where two ways meet, only what both agree on is
+known. A statement that is not understood makes the line unreadable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tools.commands import control, places
+from tools.commands.expand import is_word, quoted_text, text_from, words_of
+from tools.commands.findings import Findings
+from tools.commands.judge import Call, judge
+from tools.commands.scene import DANGEROUS, Scene, Value
+from tools.commands.syntax import UnreadableError, parse, text_of
+from tools.commands.table import table
+from tools.commands.text import ANY, Text, joined, lit
+from tools.protocol import Effect
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+MAX_STEPS = 20_000
+MAX_DEPTH = 24
+_NOTHING = lit("")
+_SILENT = re.compile(r"\s*(:|true|false|cat\s+/dev/null|printf\s+(''|\"\")|echo\s+-n(\s+(''|\"\"))?)\s*")
+_SKIPPED = frozenset({"comment", ";", "&", "\n", ";;", ";&", ";;&", "{", "}", "(", ")", "do", "done", "then", "fi"})
+
+
+class Reader:
+    """Reads one line, and the lines in it. `functions` are those defined so far."""
+
+    def __init__(self) -> None:
+        self.findings = Findings()
+        self.functions: dict[str, list[Node]] = {}
+        self.called: set[str] = set()
+        self.assigned: Counter[str] = Counter()
+        self.traps: list[tuple[Text, Scene]] = []
+        self.steps = 0
+        self.depth = 0
+
+    def line(self, code: str, scene: Scene, *, holes: bool = False) -> Text:
+        """Read a whole line; what it prints. Raises UnreadableError."""
+        self.step()
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise UnreadableError("is too deeply nested")
+        try:
+            return self.statement(parse(code, holes=holes), scene)
+        finally:
+            self.depth -= 1
+
+    def maybe_line(self, code: str, scene: Scene) -> None:
+        """Read a text that may be a line. One that is none is no command that a shell would run."""
+        try:
+            self.line(code, scene)
+        except UnreadableError:
+            self.findings.add({Effect.RUN}, code[:200], "may be a command")
+
+    def finish(self, scene: Scene) -> None:
+        """Read what runs at the end or may be run by a name that was not seen: traps, functions not called."""
+        for code, then in self.traps:
+            then.values = {name: value for name, value in then.values.items() if self.assigned[name] < 2}
+            self.code(code, then, "a trap")
+        for name in [name for name in self.functions if name not in self.called]:
+            self.call_function(name, Scene(scene.folders, scene.folders), [], known=False)
+
+    def step(self) -> None:
+        """Count the work, so that a line cannot make it endless. Raises UnreadableError."""
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise UnreadableError("does too much to be followed")
+
+    def code(self, code: Text, scene: Scene, what: str) -> Text:
+        """Read a word as a line; when it is not known, it could do anything."""
+        if code.literal is not None:
+            return self.line(code.literal, scene)
+        if not code.many and all(part.kind in {"lit", "name"} for part in code.parts):
+            spelled = "".join(part.text if part.kind == "lit" else "\ue000" for part in code.parts)
+            return self.line(spelled, scene, holes=True)
+        self.findings.everything(code.shown()[:200] or what, f"{what} runs commands that cannot be told from here")
+        return ANY
+
+    def call_function(self, name: str, scene: Scene, args: list[Text], *, known: bool = True) -> None:
+        """Walk the bodies of a function with these arguments (any, if not `known`)."""
+        self.called.add(name)
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise UnreadableError("is too deeply nested")
+        before = {key: value for key, value in scene.values.items() if key.isdigit() or key == "@"}
+        control.set_positional(scene, args if known else None)
+        for body in self.functions[name]:
+            self.statement(body, scene)
+        control.set_positional(scene, None)
+        scene.values |= before
+        self.depth -= 1
+
+    # What expanding needs.
+
+    def output_of(self, node: Node, scene: Scene) -> Text:
+        """Walk a substitution, in a shell of its own."""
+        inside = scene.copy()
+        statements = [child for child in node.named_children if child.type != "comment"]
+        outputs = []
+        for child in statements:
+            if child.type == "file_redirect":
+                self._redirect(child, inside, node, silent=False)
+                outputs.append(ANY)
+            else:
+                outputs.append(self.statement(child, inside))
+        return outputs[0] if len(outputs) == 1 else (lit("") if not outputs else ANY)
+
+    def arithmetic(self, node: Node, scene: Scene) -> None:
+        control.arithmetic(node, scene, self)
+
+    def count_assignment(self, name: str) -> None:
+        self.assigned[name] += 1
+
+    # Statements.
+
+    def statement(self, node: Node, scene: Scene) -> Text:
+        """Walk one statement; what it prints, as far as is known."""
+        self.step()
+        kind = node.type
+        if kind in _SKIPPED:
+            return _NOTHING
+        scene.sure = scene.folders
+        if kind in {"program", "compound_statement", "do_group", "else_clause"}:
+            return self.sequence(node, scene)
+        if kind == "subshell":
+            return self.sequence(node, scene.copy())
+        handler = getattr(self, f"_{kind}", None) or getattr(control, kind, None)
+        if handler is None:
+            raise UnreadableError(f"holds {kind.replace('_', ' ')}, which cannot be read for certain")
+        output = handler(node, scene) if hasattr(self, f"_{kind}") else handler(node, scene, self)
+        return output if isinstance(output, Text) else ANY
+
+    def sequence(self, node: Node, scene: Scene) -> Text:
+        """Walk statements one after the other."""
+        if node.children and node.children[0].type == "((":
+            self.arithmetic(node, scene)
+            return _NOTHING
+        outputs: list[Text] = []
+        for child in node.children:
+            if child.type in _SKIPPED or child.type in {"else", "elif"}:
+                continue
+            background = child.next_sibling is not None and child.next_sibling.type == "&"
+            outputs.append(self.statement(child, scene.copy() if background else scene))
+        return outputs[0] if len(outputs) == 1 else ANY if outputs else _NOTHING
+
+    def _list(self, node: Node, scene: Scene) -> Text:
+        left, sign, right = node.children[0], node.children[1], node.children[-1]
+        self.statement(left, scene)
+        self.after(sign.type, right, scene)
+        return ANY
+
+    def after(self, sign: str, right: Node, scene: Scene) -> None:
+        """Walk the right side of `&&` or `||`, which may not happen."""
+        then = scene.copy()
+        then.folders = scene.sure if sign == "&&" else scene.folders
+        then.sure = then.folders
+        self.statement(right, then)
+        if sign == "||" and _leaves(right) and "exit" not in self.functions:
+            scene.folders = scene.sure
+            return
+        sure = then.sure if sign == "&&" else _either(then.sure, scene.sure)
+        scene.join(then)
+        scene.sure = sure
+
+    def _pipeline(self, node: Node, scene: Scene) -> Text:
+        return self.pipe([child for child in node.children if child.type not in {"|", "|&", "comment"}], scene)
+
+    def pipe(self, stages: list[Node], scene: Scene, stdin: Text | None = None) -> Text:
+        """Walk the stages of a pipeline, each in a shell of its own, each reading what the last one prints."""
+        output = stdin
+        for stage in stages:
+            inside = scene.copy()
+            inside.stdin = output if output is not None else scene.stdin
+            output = self.statement(stage, inside)
+        return output or ANY
+
+    def _negated_command(self, node: Node, scene: Scene) -> Text:
+        for child in node.named_children:
+            self.statement(child, scene)
+        scene.sure = scene.folders
+        return ANY
+
+    def _redirected_statement(self, node: Node, scene: Scene) -> Text:
+        redirects = [child for child in node.children if child.type.endswith("_redirect")]
+        body = next((child for child in node.children if not child.type.endswith("_redirect")), None)
+        silent = body is None or _SILENT.fullmatch(text_of(body)) is not None
+        stdin, extra = self._redirects(redirects, scene, node, silent=silent)
+        inside, output = scene, ANY
+        kept, scene.stdin = scene.stdin, stdin if stdin is not None else scene.stdin
+        if body is not None and body.type == "command":
+            output = self._command(body, inside, extra)
+        elif body is not None:
+            output = self.statement(body, inside)
+        scene.stdin = kept
+        if any(re.match(r"1?(>|&>)", text_of(redirect)) for redirect in redirects):
+            output = _NOTHING
+        for redirect in redirects:
+            output = self._behind_document(redirect, scene, output)
+        return output
+
+    def _behind_document(self, node: Node, scene: Scene, output: Text) -> Text:
+        """What the tree hangs below `<<`: the pipe or the `&&` that follows it on its line."""
+        sign = ""
+        for child in node.children:
+            if child.type in {"&&", "||"}:
+                sign = child.type
+            elif child.type == "pipeline":
+                stages = [part for part in child.children if part.type not in {"|", "|&", "comment"}]
+                output = self.pipe(stages, scene, output)
+            elif sign and child.is_named and not child.type.startswith("heredoc"):
+                self.after(sign, child, scene)
+                sign, output = "", ANY
+        return output
+
+    # Redirections.
+
+    def _redirects(
+        self, redirects: list[Node], scene: Scene, node: Node, *, silent: bool
+    ) -> tuple[Text | None, list[Text]]:
+        """What the command reads, and words of it that the tree hangs below its redirections."""
+        stdin: Text | None = None
+        extra: list[Text] = []
+        for redirect in redirects:
+            if redirect.type == "file_redirect":
+                found, words = self._redirect(redirect, scene, node, silent=silent)
+                extra += words
+                stdin = found if found is not None else stdin
+            elif redirect.type == "herestring_redirect":
+                stdin = joined(*(text_from(c, scene, self) for c in redirect.named_children if is_word(c)), lit("\n"))
+            else:
+                stdin = self._document(redirect, scene)
+                for child in redirect.children:
+                    if child.type in {"file_redirect", "herestring_redirect"}:
+                        found, words = self._redirects([child], scene, node, silent=silent)
+                        extra += words
+                    elif is_word(child):
+                        extra += words_of(child, scene, self)
+        return stdin, extra
+
+    def _redirect(self, node: Node, scene: Scene, whole: Node, *, silent: bool) -> tuple[Text | None, list[Text]]:
+        """Note what one redirection does; what is read through it (ANY, if a file), and further words."""
+        sign = next(child.type for child in node.children if child.type != "file_descriptor")
+        targets = [child for child in node.children if is_word(child) and child.type != "file_descriptor"]
+        if not targets:
+            return None, []
+        words = words_of(targets[0], scene, self)
+        target = words[0] if len(words) == 1 else ANY
+        extra = [word for child in targets[1:] for word in words_of(child, scene, self)]
+        shown = text_of(whole)[:200]
+        if sign in {"<&", ">&"} and re.fullmatch(r"\d+-?|-", target.literal or ""):
+            return None, extra
+        if sign.startswith("<"):
+            self.findings.add(places.reading(target, scene.folders), shown, "reads from there")
+            return target.output or (ANY if target.literal != "/dev/null" else _NOTHING), extra
+        effects = places.writing(target, scene.folders)
+        self.findings.add(effects, shown, f"writes to {target.shown()[:80] or 'a file'}")
+        if silent and ">>" not in sign and effects:
+            self.findings.add({Effect.DESTROY}, shown, f"empties {target.shown()[:80]}")
+        return None, extra
+
+    def _document(self, node: Node, scene: Scene) -> Text:
+        """The text of a here-document."""
+        start = next((text_of(child) for child in node.children if child.type == "heredoc_start"), "")
+        body = next((child for child in node.children if child.type == "heredoc_body"), None)
+        if body is None:
+            return _NOTHING
+        return lit(text_of(body)) if re.search(r"['\"\\]", start) else quoted_text(body, scene, self, "")
+
+    # Commands.
+
+    def _command(self, node: Node, scene: Scene, extra: list[Text] | None = None) -> Text:
+        words: list[Text] = []
+        assignments: list[Node] = []
+        redirects = [child for child in node.children if child.type.endswith("_redirect")]
+        end = -1
+        for child in node.children:
+            if child.type == "variable_assignment":
+                assignments.append(child)
+            elif child.type == "command_name":
+                words += [word for part in child.children for word in words_of(part, scene, self)]
+            elif is_word(child) or child.type in {"$", "==", "=~", "(", ")"}:
+                if child.start_byte == end:
+                    self._joined_words(node, child)
+                words += [lit("$")] if child.type == "$" else words_of(child, scene, self) if is_word(child) else [ANY]
+            elif child.type not in {"comment", "file_redirect", "herestring_redirect", "heredoc_redirect"}:
+                raise UnreadableError(f"holds {child.type}, which cannot be read for certain")
+            end = child.end_byte
+        words += extra or []
+        shown = text_of(node)
+        return self.command(words, assignments, redirects, scene, shown)
+
+    def _joined_words(self, node: Node, child: Node) -> None:
+        """Two words that touch are one to the shell; only `$"…"` is known to look like that."""
+        before = child.prev_sibling
+        if not (before is not None and before.type == "$" and child.type == "string"):
+            raise UnreadableError(f"has words that cannot be told apart: {text_of(node)[:40]}")
+
+    def command(
+        self, words: list[Text], assignments: list[Node], redirects: list[Node], scene: Scene, shown: str
+    ) -> Text:
+        """One simple command: its redirections, its assignments, then what it is."""
+        stdin, kept = None, scene.stdin
+        if redirects:
+            stdin, extra = self._redirects(redirects, scene, redirects[0].parent or redirects[0], silent=not words)
+            words = words + extra
+        scene.stdin = stdin if stdin is not None else scene.stdin
+        try:
+            if not words:
+                for assignment in assignments:
+                    self._variable_assignment(assignment, scene)
+                return _NOTHING
+            for assignment in assignments:
+                name, _ = self.assignment(assignment, scene)
+                self.environment(name, shown)
+            return judge(Call(self, scene, words, shown))
+        finally:
+            scene.stdin = kept
+
+    def environment(self, name: str, shown: str) -> None:
+        """Note that a command gets a variable, which may change what it does."""
+        if not table().harmless.fullmatch(name):
+            self.findings.add({Effect.RUN}, shown, f"{name} may change what the command does")
+
+    # Assignments.
+
+    def _variable_assignment(self, node: Node, scene: Scene) -> Text:
+        name, value = self.assignment(node, scene)
+        if DANGEROUS.fullmatch(name):
+            self.findings.add({Effect.RUN}, text_of(node)[:200], f"{name} changes what other commands do")
+            scene.odd |= name in {"IFS", "GLOBIGNORE"}
+        self.count_assignment(name)
+        scene.set(name, value)
+        return _NOTHING
+
+    def _variable_assignments(self, node: Node, scene: Scene) -> Text:
+        for child in node.named_children:
+            self._variable_assignment(child, scene)
+        return _NOTHING
+
+    def assignment(self, node: Node, scene: Scene) -> tuple[str, Value]:
+        """The name and the value; an element of an array makes all of it unknown."""
+        target, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+        if target is None:
+            raise UnreadableError("has an assignment that cannot be read for certain")
+        adds = any(child.type == "+=" for child in node.children)
+        if target.type == "subscript":
+            self.arithmetic(target, scene)
+            inner = text_of(target).partition("[")[0]
+            if value is not None:
+                text_from(value, scene, self)
+            return inner, (Text((), many=True),)
+        name = text_of(target)
+        if value is None:
+            return name, lit("")
+        if value.type == "array":
+            found = tuple(word for child in value.named_children for word in words_of(child, scene, self))
+            return name, (*scene.words(name), *found) if adds else found
+        text = text_from(value, scene, self)
+        return name, joined(scene.text(name), text) if adds else text
+
+    def _declaration_command(self, node: Node, scene: Scene) -> Text:
+        shown = text_of(node)
+        keyword = node.children[0].type
+        exported = keyword == "export"
+        for child in node.children[1:]:
+            if child.type == "variable_assignment":
+                self._variable_assignment(child, scene)
+                name = text_of(child).partition("=")[0]
+                if exported or "-x" in shown:
+                    self.environment(name, shown[:200])
+            elif child.type == "variable_name":
+                if exported:
+                    self.environment(text_of(child), shown[:200])
+            else:
+                for word in words_of(child, scene, self) if is_word(child) else [ANY]:
+                    self._declared(word, scene, shown)
+        return _NOTHING
+
+    def _declared(self, word: Text, scene: Scene, shown: str) -> None:
+        """A word of `declare`: options, or an assignment that the tree does not show as one."""
+        known = word.literal
+        if known is None or re.match(r"-\w*n|[^-].*[=\[]", known):
+            scene.wild = True  # a name that stands for another, or one that is not known
+        if known is None or re.match(r"-\w*[iF]", known) or "=" in known:
+            self.findings.add({Effect.RUN}, shown[:200], "declares what cannot be told")
+
+    def _unset_command(self, node: Node, scene: Scene) -> Text:
+        for child in node.named_children:
+            for word in words_of(child, scene, self) if is_word(child) else [ANY]:
+                if word.literal is None:
+                    scene.wild = True
+                else:
+                    scene.set(word.literal, ANY)
+        return _NOTHING
+
+    def _function_definition(self, node: Node, scene: Scene) -> Text:
+        name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
+        if name is None or body is None:
+            raise UnreadableError("has a function that cannot be read for certain")
+        self._redirects([c for c in node.children if c.type.endswith("_redirect")], scene, node, silent=False)
+        self.functions.setdefault(text_of(name), []).append(body)
+        self.called.discard(text_of(name))
+        return _NOTHING
+
+
+def _either(one: places.Folders, other: places.Folders) -> places.Folders:
+    return None if one is None or other is None else one | other
+
+
+def _leaves(node: Node) -> bool:
+    """Does the shell end here?"""
+    last = node.named_children[-1] if node.type == "compound_statement" and node.named_children else node
+    return last.type == "command" and re.fullmatch(r"exit(\s+\d+)?", text_of(last)) is not None
