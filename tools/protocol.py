@@ -37,7 +37,7 @@ EVERY_EFFECT: Effects = frozenset(Effect)
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a call is claimed to have an effect: the part of it that could, as it stands there, and a short reason."""
+    """Why a call is claimed to have an effect: the part of it that could, as it is written, and a short reason."""
 
     effect: Effect
     text: str
@@ -95,7 +95,7 @@ class Workbench:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a person is shown before deciding: one line, a unified diff for edits, and where its effects come from."""
+    """What a person is shown before deciding: a line, a unified diff for edits, where its effects come from."""
 
     title: str
     diff: str = ""

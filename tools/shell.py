@@ -23,8 +23,8 @@ from sandboxes.protocol import WORKSPACE, ExecResult, FileError, PtySize, Sandbo
 from tools.output import printed
 from tools.paths import explain
 from tools.process import FIRST_SECONDS, new_output
-from tools.protocol import Arguments, Effect, Effects, Preview, ToolResult, Workbench
-from tools.shell_effects import shell_effects
+from tools.protocol import Arguments, Cause, Effect, Effects, Preview, ToolResult, Workbench
+from tools.shell_effects import explained, shell_effects
 from tools.text import one_line, signal_name, visible
 
 MAX_COMMAND_BYTES = 100_000
@@ -124,11 +124,15 @@ class Shell:
         return effects | {Effect.SECRET, Effect.RUN} if args.secrets else effects
 
     async def preview(self, args: ShellArguments, bench: Workbench) -> Preview:
-        """The whole command, where it would run, and which secrets it would get."""
+        """The whole command, where it would run, which secrets it would get, and what in it has its effects."""
         handed = f", with the secrets {', '.join(args.secrets)}" if args.secrets else ""
+        causes = [c for c in explained(args.command, bench.cwd).causes if c.effect is not Effect.SECRET]
+        causes += [Cause(Effect.SECRET, args.command[:200], f"is handed {', '.join(args.secrets)}")] if handed else []
         return Preview(
             f"$ {one_line(args.command)}{handed and f'   [{handed[2:]}]'}",
-            detail=f"{visible(args.command)}\n(in {one_line(bench.cwd)}{handed})",
+            detail=f"{visible(args.command)}
+(in {one_line(bench.cwd)}{handed})",
+            causes=tuple(causes),
         )
 
     async def run(self, args: ShellArguments, bench: Workbench) -> ToolResult:

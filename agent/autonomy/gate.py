@@ -426,6 +426,7 @@ def _refusal_words(refusal: No, why: str) -> str:
 
 
 def _shown(preview: Preview) -> str:
-    text = "\n".join(part for part in (preview.title, preview.detail, preview.diff) if part)
+    causes = "\n".join(f"{cause.effect}: {cause.text}: {cause.reason}" for cause in preview.causes)
+    text = "\n".join(part for part in (preview.title, preview.detail, preview.diff, causes) if part)
     left_out = len(text) - MAX_SHOWN
     return text if left_out <= 0 else f"{text[:MAX_SHOWN]}…\n[{left_out} more characters]"

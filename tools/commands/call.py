@@ -20,7 +20,9 @@ READ_ONLY = frozenset({Effect.READ})
 _REMOTE = re.compile(
     r"(?:\w[\w+.-]*)://(?!(?:localhost|127(?:\.\d+){3}|\[::1\]|0\.0\.0\.0)(?:[:/?#'\"\s]|$))|^[\w.-]+@[\w.-]+:|/dev/(?:tcp|udp)/"
 )
-_LOCAL = re.compile(r"(?:https?://)?(?:localhost|127(?:\.\d+){3}|\[::1\]|0\.0\.0\.0)(?::\d+)?(?:[/?#].*)?", re.DOTALL)
+_LOCAL = re.compile(
+    r"(?:https?://)?(?:localhost|127(?:\.\d+){3}|\[::1\]|0\.0\.0\.0)(?::\d+)?(?:[/?#].*)?", re.DOTALL
+)
 
 
 class Item(NamedTuple):
@@ -49,9 +51,9 @@ class Call:
         """The name without its folder, "" when it is not known."""
         return (self.words[0].literal or "").rpartition("/")[2]
 
-    def add(self, effects: Iterable[Effect], reason: str) -> None:
-        """Note effects of this command."""
-        self.reader.findings.add(effects, self.shown[:200], reason)
+    def add(self, effects: Iterable[Effect], reason: str, *, general: bool = False) -> None:
+        """Note effects of this command. `general`: another reason may say more."""
+        self.reader.findings.add(effects, self.shown[:200], reason, general=general)
 
     def everything(self, reason: str) -> None:
         """Note that what it does cannot be told."""
@@ -79,7 +81,7 @@ def scan(row: Row, args: list[Text]) -> list[Item]:
     ended = False
     while waiting:
         word = waiting.pop(0)
-        if ended or not word.may_be_option() or word.literal == "-" and "-" not in row.options:
+        if ended or not word.may_be_option() or (word.literal == "-" and "-" not in row.options):
             found.append(Item("operand", "", word))
             ended |= row.stops and not word.many
         elif word.literal == "--":
@@ -158,8 +160,10 @@ def is_local(text: Text) -> bool:
         if not re.fullmatch(r"(?:https?://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0):", known.prefix):
             return False
         return parts[1].kind == "name"
-    return match is not None and "@" not in spelled.partition("//")[2].partition("/")[0] and bool(
-        _LOCAL.fullmatch(spelled)
+    return (
+        match is not None
+        and "@" not in spelled.partition("//")[2].partition("/")[0]
+        and bool(_LOCAL.fullmatch(spelled))
     )
 
 

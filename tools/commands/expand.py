@@ -1,7 +1,7 @@
 """From the nodes of a tree to words: what the shell makes of quotes, variables, braces and patterns.
 
 Threat model: a value that is not known is a hole, and one that stands unquoted may be any number of words, or an
-option. Substitutions are walked wherever they stand, so that what they do is found even if their value is not used.
+option. Substitutions are walked wherever they stand: what they do is found whatever becomes of their value.
 """
 
 from __future__ import annotations
@@ -19,9 +19,20 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _WORD_NODES = frozenset(
-    "word string raw_string ansi_c_string translated_string concatenation simple_expansion expansion "
-    "command_substitution process_substitution arithmetic_expansion number brace_expression variable_name "
-    "extglob_pattern regex special_variable_name test_operator array file_descriptor subscript".split()
+    {
+        *(
+            "word",
+            "string",
+            "raw_string",
+            "ansi_c_string",
+            "translated_string",
+            "concatenation",
+            "simple_expansion",
+        ),
+        *("expansion", "command_substitution", "process_substitution", "arithmetic_expansion", "number", "array"),
+        *("brace_expression", "variable_name", "special_variable_name", "extglob_pattern", "regex", "subscript"),
+        *("test_operator", "file_descriptor"),
+    }
 )
 
 
@@ -99,7 +110,15 @@ def _quoted(atoms: list[Atom]) -> Text:
 
 def _atoms(node: Node, scene: Scene, walker: Walker) -> list[Atom]:
     kind, text = node.type, text_of(node)
-    if kind in {"word", "number", "variable_name", "extglob_pattern", "regex", "special_variable_name", "test_operator"}:
+    if kind in {
+        "word",
+        "number",
+        "variable_name",
+        "extglob_pattern",
+        "regex",
+        "special_variable_name",
+        "test_operator",
+    }:
         return _unquoted(text, at_start=True)
     if kind == "brace_expression":
         return [("part", Part("name"))] if re.fullmatch(r"\{-?\w+\.\.-?\w+(\.\.-?\d+)?\}", text) else [_MANY]
@@ -157,13 +176,26 @@ def _unquoted(text: str, *, at_start: bool) -> list[Atom]:
     return found
 
 
-_ANSI = {"n": "\n", "t": "\t", "\\": "\\", "'": "'", '"': '"', "?": "?", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b"}
+_ANSI = {
+    "n": "\n",
+    "t": "\t",
+    "\\": "\\",
+    "'": "'",
+    '"': '"',
+    "?": "?",
+    "r": "\r",
+    "a": "\a",
+    "b": "\b",
+    "e": "\x1b",
+}
 
 
 def _ansi(text: str) -> list[Atom]:
-    """`$'…'` as bash reads it. A shell that does not know it reads `$` and a quoted text, in which nothing runs."""
+    """`$'…'` as bash reads it. Other shells read `$` and a quoted text, in which nothing runs."""
     found = ""
-    for match in re.finditer(r"\\x([0-9a-fA-F]{1,2})|\\u([0-9a-fA-F]{1,4})|\\([0-7]{1,3})|\\(.)|(.)", text, re.DOTALL):
+    for match in re.finditer(
+        r"\\x([0-9a-fA-F]{1,2})|\\u([0-9a-fA-F]{1,4})|\\([0-7]{1,3})|\\(.)|(.)", text, re.DOTALL
+    ):
         code = match[1] or match[2]
         if code or match[3]:
             found += chr(int(code, 16) if code else int(match[3], 8) & 0xFF)
@@ -177,12 +209,15 @@ def _ansi(text: str) -> list[Atom]:
 
 
 def _in_quotes(node: Node, scene: Scene, walker: Walker) -> list[Atom]:
-    """Text in double quotes (or a here-document): letters from between the expansions, whatever the tree calls them."""
+    """Text in double quotes."""
     return [("part", part) for part in quoted_text(node, scene, walker, '"').parts] or [("quoted", "")]
 
 
 def quoted_text(node: Node, scene: Scene, walker: Walker, quote: str) -> Text:
-    """The text of a node in which expansions happen and nothing is split. `quote` is what it begins and ends with."""
+    """The text of a node in which expansions happen and nothing is split; `quote` begins and ends it.
+
+    Letters are taken from between the expansions, whatever the tree calls them.
+    """
     source, start = node.text or b"", node.start_byte
     pieces: list[Text] = []
     at = source.index(quote.encode()) + 1 if quote else 0
@@ -190,14 +225,16 @@ def quoted_text(node: Node, scene: Scene, walker: Walker, quote: str) -> Text:
     for child in node.children:
         if child.type in {'"', "$", "string_content", "heredoc_content"}:
             continue
-        pieces += [_plain(source[at : child.start_byte - start]), _value(child, scene, walker)]
+        inner = child.text or b""  # which may begin with the blanks before it
+        blanks = inner[: len(inner) - len(inner.lstrip())]
+        pieces += [_plain(source[at : child.start_byte - start] + blanks, quote), _value(child, scene, walker)]
         at = child.end_byte - start
-    return joined(*pieces, _plain(source[at:end]))
+    return joined(*pieces, _plain(source[at:end], quote))
 
 
-def _plain(raw: bytes) -> Text:
+def _plain(raw: bytes, quote: str) -> Text:
     text = raw.decode("utf-8", "replace")
-    if re.match(r"(?:[^\\]|\\.)*?(?:`|\$[({])", text, re.DOTALL):
+    if re.match(rf"(?:[^\\]|\\.)*?(?:`|\$[({{]{'|' if quote else ''}{quote})", text, re.DOTALL):
         raise UnreadableError("has a text that cannot be read for certain")
     # An unknown kind of expansion would begin with a dollar and a letter.
     parts = re.split(rf"{HOLE}", re.sub(r"\\(\n)|\\([$`\"\\])", lambda match: match[2] or "", text))
@@ -215,7 +252,7 @@ def _value(node: Node, scene: Scene, walker: Walker) -> Text:
 
     kind = node.type
     if kind == "simple_expansion":
-        return parameters.simple(text_of(node)[1:], scene)
+        return parameters.simple(text_of(node).lstrip()[1:], scene)
     if kind == "expansion":
         return parameters.expansion(node, scene, walker)
     if kind == "command_substitution":
@@ -259,9 +296,7 @@ def _braced(atoms: list[Atom], depth: int = 0) -> list[list[Atom]]:
     close, found = commas[-1], list[list[Atom]]()
     for start, end in pairwise([opened, *commas]):
         for middle in _braced(atoms[start + 1 : end], depth + 1):
-            found += [
-                [*atoms[:opened], *middle, *rest] for rest in _braced(atoms[close + 1 :], depth + 1)
-            ]
+            found += [[*atoms[:opened], *middle, *rest] for rest in _braced(atoms[close + 1 :], depth + 1)]
             if len(found) > 64:
                 return [[_MANY]]
     return found

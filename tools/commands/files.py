@@ -32,24 +32,36 @@ def copy(call: Call, row: Row) -> None:
 
 def link(call: Call, row: Row) -> None:
     """`ln`: a link is a way to where it leads, so that making it counts as writing there."""
-    from tools.commands.judge import generic
+    from tools.commands.judge import by_options
 
-    generic(call, row)
-    words = operands(scan(row, call.args))
-    for target in words[:-1]:
-        if target.is_literal and not (target.prefix.startswith("/") or not words[-1].is_literal):
-            name = words[-1].prefix
-            folder = name if name.endswith("/") or name == "." else name.rpartition("/")[0] or "."
-            call.write(joined(lit(folder + "/"), target), "makes a link to there")
+    items = scan(row, call.args)
+    words, flags = operands(items), options(items)
+    call.add(row.effects, row.reason, general=True)
+    by_options(call, row, items)
+    where = words[-1] if len(words) > 1 else lit(".")
+    call.write(where)
+    for target in words[:-1] or words:
+        from_link = {"-s", "--symbolic"} & flags and not {"-r", "--relative"} & flags and target.prefix[:1] != "/"
+        if not from_link or any(item.kind == "unsure" for item in items):
+            call.write(target, "makes a link to there")
+        elif where.is_literal:
+            for folder in (where.prefix, where.prefix.rpartition("/")[0] or "."):
+                call.write(joined(lit(folder + "/"), target), "makes a link to there")
+        else:
+            call.write(ANY, "makes a link to a place that is not known")
 
 
 def mode(call: Call, row: Row) -> None:
     """`chmod -R u-x`: a mode may look like an option."""
     from tools.commands.judge import by_operands, by_options
 
-    args = [word for word in call.args if not re.fullmatch(r"-[rwxXstugo,+=-]+", word.literal or "") or word.literal == "-R"]
+    args = [
+        word
+        for word in call.args
+        if not re.fullmatch(r"-[rwxXstugo,+=-]+", word.literal or "") or word.literal == "-R"
+    ]
     items = scan(row, args)
-    call.add(row.effects, row.reason)
+    call.add(row.effects, row.reason, general=True)
     by_options(call, row, items)
     if len(args) < len(call.args) or any(item.name == "--reference" for item in items):
         items = [Item("operand", "", lit("mode")), *items]
@@ -81,7 +93,7 @@ def tar(call: Call, row: Row) -> None:
     _tar_options(call, row, items)
     folders = [item.value for item in items if item.name in {"-C", "--directory"} and item.value is not None]
     archives = [item.value or ANY for item in items if item.name in {"-f", "--file"}]
-    if unsure or {"-x", "--extract", "--get"} & flags and not {"-O", "--to-stdout"} & flags:
+    if unsure or ({"-x", "--extract", "--get"} & flags and not {"-O", "--to-stdout"} & flags):
         call.add({Effect.WRITE, Effect.RUN}, "unpacks whatever the archive holds")
         for folder in folders or [_HERE]:
             call.write(folder)
@@ -170,5 +182,7 @@ def editor(call: Call, row: Row) -> None:
     generic(call, row)
     for word in [*call.args, *([call.scene.stdin] if call.scene.stdin is not None else [])]:
         for part in word.parts:
-            for match in re.finditer(r"!([^\n|]+)|\bsystem\(['\"]([^'\"]+)", part.text if part.kind == "lit" else ""):
+            for match in re.finditer(
+                r"!([^\n|]+)|\bsystem\(['\"]([^'\"]+)", part.text if part.kind == "lit" else ""
+            ):
                 call.reader.maybe_line((match[1] or match[2]).strip("'\" )"), call.scene.child())

@@ -15,14 +15,17 @@ class Findings:
 
     def __init__(self) -> None:
         self._effects: set[Effect] = set()
-        self._causes: dict[Cause, None] = {}
+        self._causes: dict[Cause, bool] = {}
 
-    def add(self, effects: Iterable[Effect], text: str, reason: str) -> None:
-        """Note that the sub-command `text` could have `effects`, and why."""
+    def add(self, effects: Iterable[Effect], text: str, reason: str, *, general: bool = False) -> None:
+        """Note that the sub-command `text` could have `effects`, and why.
+
+        A `general` reason (deletes files) is not told beside one that says more (deletes build).
+        """
         for effect in effects:
             self._effects.add(effect)
             if effect is not Effect.READ and len(self._causes) < MAX_CAUSES:
-                self._causes.setdefault(Cause(effect, text, reason))
+                self._causes.setdefault(Cause(effect, text, reason), general)
 
     def everything(self, text: str, reason: str) -> None:
         """Note that what `text` does cannot be told."""
@@ -38,4 +41,6 @@ class Findings:
     @property
     def causes(self) -> tuple[Cause, ...]:
         """In the order in which they were found; at least one for every effect but reading."""
-        return tuple(self._causes)
+        told = {(cause.effect, cause.text) for cause, general in self._causes.items() if not general}
+        kept = [c for c, general in self._causes.items() if not general or (c.effect, c.text) not in told]
+        return tuple(kept)

@@ -138,7 +138,9 @@ def checkout(call: Call, row: Row) -> None:
     flags = options(items)
     words = [word.literal for word in call.args]
     call.add({Effect.WRITE, Effect.HISTORY}, "changes the branch")
-    starts = {"-b", "--orphan"} & flags and not {"-f", "--force", "-B", "-p", "--patch"} & flags and "--" not in words
+    starts = (
+        {"-b", "--orphan"} & flags and not {"-f", "--force", "-B", "-p", "--patch"} & flags and "--" not in words
+    )
     back = words == ["-"]
     if not (starts or back) or None in words:
         call.add({Effect.DESTROY}, "overwrites files that are named, or may be")
@@ -165,7 +167,17 @@ def branch(call: Call, row: Row) -> None:
     items = scan(row, call.args)
     call.add(row.effects, "lists names")
     by_options(call, row, items)
-    lists = {"-l", "--list", "--contains", "--no-contains", "--merged", "--no-merged", "--points-at", "--show-current", "-n"}
+    lists = {
+        "-l",
+        "--list",
+        "--contains",
+        "--no-contains",
+        "--merged",
+        "--no-merged",
+        "--points-at",
+        "--show-current",
+        "-n",
+    }
     if any(item.kind != "option" for item in items) and not lists & options(items):
         call.add({Effect.HISTORY}, "makes or moves a name in the history")
     if call.name == "git tag" and "-v" in options(items):

@@ -61,7 +61,7 @@ def generic(call: Call, row: Row) -> None:
     items = scan(row, call.args)
     if row.sub and sub_command(call, row, items):
         return
-    call.add(row.effects, reason_of(row, call))
+    call.add(row.effects, reason_of(row, call), general=True)
     by_options(call, row, items)
     if row.wraps:
         wrapped(call, row, items)

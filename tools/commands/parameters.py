@@ -34,7 +34,7 @@ def simple(name: str, scene: Scene) -> Text:
 
 def expansion(node: Node, scene: Scene, walker: Walker) -> Text:
     """`${…}`. What is substituted in it is walked, whether or not its value is known."""
-    text = text_of(node)
+    text = text_of(node).lstrip()
     operands = [text_from(child, scene, walker) for child in node.named_children[1:] if is_word(child)]
     _walk_the_rest(node, scene, walker)
     if match := re.fullmatch(r"\$\{(\w+|[@*#?$!])\}", text):
@@ -67,11 +67,10 @@ def _walk_the_rest(node: Node, scene: Scene, walker: Walker) -> None:
     waiting = [child for child in node.children if not (is_word(child) and child in node.named_children[1:])]
     while waiting:
         child = waiting.pop()
+        index = text_of(child).rstrip("]").rpartition("[")[2] if child.type == "subscript" else "@"
         if child.type == "command_substitution":
             walker.output_of(child, scene)
-        elif child.type == "arithmetic_expansion":
-            walker.arithmetic(child, scene)
-        elif child.type == "subscript" and text_of(child).rstrip("]").rpartition("[")[2] not in {"@", "*"}:
+        elif child.type == "arithmetic_expansion" or index not in {"@", "*"}:
             walker.arithmetic(child, scene)
         else:
             waiting += child.children

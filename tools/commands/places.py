@@ -48,7 +48,9 @@ def reading(text: Text, folders: Folders) -> frozenset[Effect]:
         return frozenset({Effect.NETWORK})
     if not text.wild:
         for place in _places(text, folders):
-            if _KERNEL.match(place) and not (_NOWHERE.fullmatch(place) or _TOLD.fullmatch(place)):
+            if _KERNEL.match(place) and (
+                place == "/dev/tty" or not (_NOWHERE.fullmatch(place) or _TOLD.fullmatch(place))
+            ):
                 found.add(Effect.OUTSIDE)
     return frozenset(found)
 
@@ -73,7 +75,7 @@ def moved(text: Text, folders: Folders) -> Folders:
 def _looks_like_path(text: Text) -> bool:
     first = text.prefix
     parts = (first or "").split("/")
-    return first.startswith(("/", "~")) and first != "/" * len(first) or ".." in parts or first == "/"
+    return (first.startswith(("/", "~")) and first != "/" * len(first)) or ".." in parts or first == "/"
 
 
 def _places(text: Text, folders: Folders) -> Iterator[str]:
@@ -81,7 +83,11 @@ def _places(text: Text, folders: Folders) -> Iterator[str]:
     if text.wild:
         return
     spelled = "".join(
-        part.text if part.kind == "lit" else _GLOBS.get(part.text, _STEM) if part.kind == "glob" else _HOLES[part.kind]
+        part.text
+        if part.kind == "lit"
+        else _GLOBS.get(part.text, _STEM)
+        if part.kind == "glob"
+        else _HOLES[part.kind]
         for part in text.parts
     )
     if re.search(f"[{_BELOW}{_STEM}][^/]*/+\\.\\.(/|$)", spelled):
@@ -130,4 +136,3 @@ def _writing_at(place: str) -> frozenset[Effect]:
         if hidden and (fnmatch.fnmatch(".git", pattern) or component == _BELOW):
             found |= {Effect.RUN, Effect.HISTORY}
     return frozenset(found)
-

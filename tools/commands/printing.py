@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from sandboxes.protocol import WORKSPACE
 from tools.commands.call import Call, operands, scan
 from tools.commands.parameters import stripped
 from tools.commands.table import table
 from tools.commands.text import ANY, NAME, Part, Text, joined, lit, spaced
-from sandboxes.protocol import WORKSPACE
 from tools.paths import is_below
 
 _NUMBERS = frozenset({"nproc", "wc", "id", "arch", "uname", "whoami", "hostname", "expr", "getconf", "tput"})
@@ -27,7 +27,11 @@ def printed(call: Call) -> Text:
         return lit(next(iter(call.scene.folders)))
     if name in _NUMBERS and not any(word.wild for word in call.args):
         return NAME if name in {"nproc", "wc"} and _only_counts(call) else ANY
-    if name == "date" and len(call.args) == 1 and re.fullmatch(r"\+(%[YmdHMSsjN]|[\w.]|-(?!$))*", call.args[0].literal or ""):
+    if (
+        name == "date"
+        and len(call.args) == 1
+        and re.fullmatch(r"\+(%[YmdHMSsjN]|[\w.]|-(?!$))*", call.args[0].literal or "")
+    ):
         return NAME
     if name == "mktemp":
         return _mktemp(call)
@@ -41,7 +45,9 @@ def printed(call: Call) -> Text:
 
 
 def _only_counts(call: Call) -> bool:
-    return call.name == "nproc" or (call.scene.stdin is not None and all(a.literal in {"-l", "-c", "-w"} for a in call.args))
+    return call.name == "nproc" or (
+        call.scene.stdin is not None and all(a.literal in {"-l", "-c", "-w"} for a in call.args)
+    )
 
 
 def _echo(call: Call) -> Text:
@@ -91,9 +97,17 @@ def _basename(call: Call) -> Text:
     if not words or any(word.many for word in words):
         return ANY
     if call.name == "dirname":
-        return stripped(words[0], "%", joined(lit("/*"))) if words[0].is_literal and "/" in words[0].prefix else ANY
+        return (
+            stripped(words[0], "%", joined(lit("/*"))) if words[0].is_literal and "/" in words[0].prefix else ANY
+        )
     name = stripped(words[0], "##", lit("*/"))
-    return stripped(name, "%", words[1]) if len(words) == 2 and name.is_literal else name if name.is_literal else Text((Part("stem"),))
+    return (
+        stripped(name, "%", words[1])
+        if len(words) == 2 and name.is_literal
+        else name
+        if name.is_literal
+        else Text((Part("stem"),))
+    )
 
 
 def _git(call: Call) -> Text:
@@ -104,7 +118,10 @@ def _git(call: Call) -> Text:
             return lit(WORKSPACE)
         if all(is_below(folder, WORKSPACE) for folder in folders):
             return Text((Part("lit", WORKSPACE + "/"), Part("below")))
-    if words[:2] == ["rev-parse", "--short"] or words in (["rev-parse", "HEAD"], ["rev-parse", "--abbrev-ref", "HEAD"]):
+    if words[:2] == ["rev-parse", "--short"] or words in (
+        ["rev-parse", "HEAD"],
+        ["rev-parse", "--abbrev-ref", "HEAD"],
+    ):
         return NAME if words[-1] == "HEAD" and "--abbrev-ref" not in words else ANY
     if words[:1] == ["ls-files"] and "-z" in words:
         return Text((Part("any"),), items=(Text((Part("below"),)),))

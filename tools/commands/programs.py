@@ -35,6 +35,7 @@ SPECIAL: Mapping[str, Callable[[Call, Row], None]] = {
     "git-restore": git.restore,
     "git-rm": git.remove,
     "let": shells.let,
+    "line": wrappers.line,
     "link": files.link,
     "mode": files.mode,
     "names": shells.names,

@@ -18,7 +18,7 @@ DANGEROUS = re.compile(
 )
 """Variables that change what other commands do."""
 
-_NUMBERS = frozenset("RANDOM SECONDS LINENO UID EUID PPID BASHPID EPOCHSECONDS SRANDOM".split())
+_NUMBERS = frozenset(["RANDOM", "SECONDS", "LINENO", "UID", "EUID", "PPID", "BASHPID", "EPOCHSECONDS", "SRANDOM"])
 
 
 @dataclass(slots=True)

@@ -184,7 +184,9 @@ def awk_program(call: Call, program: Text) -> None:
         call.add({Effect.RUN}, "awk may run a command")
         for match in re.finditer(r"\"((?:[^\"\\]|\\.)*)\"", known):
             call.reader.maybe_line(re.sub(r"\\(.)", r"\1", match[1]), call.scene.child())
-    for match in re.finditer(r"print.*?>>?\s*(\"(?:[^\"\\]|\\.)*\"(?=\s*(?:[;}\n]|$))|\d+(?=\s*(?:[;})&|?\n]|$))|)", known, re.DOTALL):
+    for match in re.finditer(
+        r"print.*?>>?\s*(\"(?:[^\"\\]|\\.)*\"(?=\s*(?:[;}\n]|$))|\d+(?=\s*(?:[;})&|?\n]|$))|)", known, re.DOTALL
+    ):
         if ">" in match[0] and not re.search(r">\s*=|->", match[0][-3:]):
             target = match[1].strip('"')
             call.write(lit(target) if target else ANY, "awk may write to a file")
@@ -192,23 +194,39 @@ def awk_program(call: Call, program: Text) -> None:
 
 # Code in a whole language.
 
-_MODULES = {"build": "pyproject-build", "pip": "pip", "twine": "twine", "uv": "uv", "pipx": "pipx", "poetry": "poetry"}
+_MODULES = {
+    "build": "pyproject-build",
+    "pip": "pip",
+    "twine": "twine",
+    "uv": "uv",
+    "pipx": "pipx",
+    "poetry": "poetry",
+}
 _CODE_OPTION = re.compile(r"-[A-Za-z0]*[ceErR]|--eval|--print|-pe|-ne|--execute|-[0-9a-zA-Z]*[pn]e")
 _DESTROYS = re.compile(
     r"\b(rmtree|unlink(Sync)?|rmdir(Sync)?|removedirs|os\.remove|rm(Sync)?\(|rm_rf|rm_r\b|FileUtils\.rm\w*|File\.delete"
     r"|remove_dir|\.truncate\(|truncate\s|remove\(\s*['\"]|remove_tree|rimraf|send2trash|emptyDir|Remove-Item|del_tree)"
 )
 _CONNECTS = re.compile(
-    r"\b(urlopen|urllib\.request|urlretrieve|http\.client|import\s+(requests|httpx|aiohttp|socket|ftplib|smtplib|telnetlib"
-    r"|paramiko)|from\s+(requests|httpx|aiohttp|socket|ftplib|smtplib|urllib\.request|urllib|paramiko)\b|requests\.\w+\(|httpx\.\w+\("
-    r"|socket\.\w+|IO::Socket|LWP|HTTP::|Net::|net/http|open-uri|TCPSocket|fsockopen|curl_init|fetch\(|XMLHttpRequest"
+    r"\b(urlopen|urlretrieve|build_opener|HTTPS?Connection|requests\.[a-z]+\(|requests\.Session|httpx\.\w+\(|socket\.\w+\("
+    r"|IO::Socket|LWP|HTTP::|Net::|net/http|open-uri|TCPSocket|fsockopen|curl_init|fetch\(|XMLHttpRequest"
     r"|require\(['\"](node:)?(https?|net|dgram|tls|dns|axios|got|request)['\"]|from\s+['\"](node:)?(https?|net|tls|axios)['\"])"
 )
+_NET = re.compile(
+    r"\b(requests|httpx|aiohttp|socket|ftplib|smtplib|telnetlib|paramiko|urllib|http|xmlrpc|ssl|asyncio)\b"
+)
+_ASKS = re.compile(
+    r"(?<!environ)\.(get|post|put|delete|head|patch|request|stream|Session|Client|AsyncClient|create_connection|connect|SMTP"
+    r"|FTP|SSHClient|ClientSession|getaddrinfo|gethostby\w+|open_connection|ServerProxy)\("
+)
+_URL = re.compile(r"https?://(?!localhost|127\.|0\.0\.0\.0)[\w.-]+")
 _ROOTS = r"(?:etc|usr|home|root|var|opt|bin|sbin|lib|lib64|boot|dev|sys|proc|mnt|srv|media|run)"
 _PLACES = re.compile(rf"['\"`]((?:/{_ROOTS}(?:/[^'\"`\n]*)?|/|~(?:/[^'\"`\n]*)?|(?:\.\./)+[^'\"`\n]*))['\"`]")
 _HOME = re.compile(r"expanduser|Path\.home\(|homedir\(|\bHOME\b|Dir\.home")
 _STARTS = re.compile(r"system|subprocess|popen|exec|spawn|qx|%x|`|Open3|run\(|call\(|check_|shell", re.IGNORECASE)
-_TEXTS = re.compile(r"'((?:[^'\\\n]|\\.)*)'|\"((?:[^\"\\\n]|\\.)*)\"|`([^`\n]*)`|qx[({/](.*?)[)}/]|%x[({\[](.*?)[)}\]]")
+_TEXTS = re.compile(
+    r"'((?:[^'\\\n]|\\.)*)'|\"((?:[^\"\\\n]|\\.)*)\"|`([^`\n]*)`|qx[({/](.*?)[)}/]|%x[({\[](.*?)[)}\]]"
+)
 _LISTS = re.compile(r"['\"]([\w./-]+)['\"]((?:\s*,\s*['\"][^'\"\n]*['\"])+)")
 
 
@@ -216,7 +234,7 @@ def code(call: Call, row: Row) -> None:
     """An interpreter: code among its options, a module, a script, or its input."""
     from tools.commands.judge import argument
 
-    call.add(row.effects, row.reason)
+    call.add(row.effects, row.reason, general=True)
     args = list(call.args)
     texts: list[Text] = []
     while args:
@@ -237,6 +255,7 @@ def code(call: Call, row: Row) -> None:
             texts.append(word.cut(2))
         else:
             argument(call, word)
+            texts += [word.cut(2)] if option.startswith(("-M", "-r")) else []
     else:
         texts += [call.scene.stdin] if call.scene.stdin is not None and not texts else []
     for word in args:
@@ -278,9 +297,9 @@ def gives_away(call: Call, text: Text) -> None:
     for written in dict.fromkeys([spelled, shortened]):
         if found := _DESTROYS.search(written):
             call.add({Effect.DESTROY}, f"its code says {found[0].strip()}")
-        if found := _CONNECTS.search(written) or re.search(r"https?://(?!localhost|127\.|0\.0\.0\.0)[\w.-]+", written):
-            if not found[0].startswith("http") or _STARTS.search(written) or _CONNECTS.search(written):
-                call.add({Effect.NETWORK}, f"its code says {found[0][:60]}")
+        found = _CONNECTS.search(written) or (_STARTS.search(written) and _URL.search(written))
+        if found or (_NET.search(written) and _ASKS.search(written)):
+            call.add({Effect.NETWORK}, f"its code says {found[0][:60] if found else 'that it connects'}")
         for place in _PLACES.finditer(written):
             spot = places.HOME + place[1][1:] if place[1].startswith("~") else place[1]
             if places.leads_out(lit(spot), call.scene.folders):
@@ -308,19 +327,21 @@ def _commands_in(call: Call, written: str) -> None:
 
 # Build rules.
 
-_PUBLISHES = re.compile(r":?(deploy|publish\w*|release:\w+|uploadArchives|install-release|upload_\w+)|[\w:-]*:publish\w*")
+_PUBLISHES = re.compile(
+    r":?(deploy|publish\w*|release:\w+|uploadArchives|install-release|upload_\w+)|[\w:-]*:publish\w*"
+)
 
 
 def build(call: Call, row: Row) -> None:
     """`make` and the like: rules of the project, some of them of the tool itself."""
     from tools.commands.judge import argument
 
-    call.add(row.effects, row.reason)
+    call.add(row.effects, row.reason, general=True)
     words = [word.literal for word in call.args]
     for at, word in enumerate(call.args):
         known = word.literal or ""
         argument(call, word)
-        if "$(shell" in known or "$(eval" in known or known.startswith("--eval") or known.startswith("SHELL="):
+        if "$(shell" in known or "$(eval" in known or known.startswith(("--eval", "SHELL=")):
             call.everything("a rule on the command line runs a command")
         if call.name == "cmake" and known == "-E":
             kind = words[at + 1] if at + 1 < len(words) else None

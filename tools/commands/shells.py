@@ -75,7 +75,7 @@ def evaluate(call: Call, row: Row) -> None:
 
 def source(call: Call, row: Row) -> None:
     """`.`: a file of commands, run right here."""
-    words = [word for word in call.args if word.literal not in {"--"}]
+    words = [word for word in call.args if word.literal != "--"]
     if not words:
         return
     if words[0].literal in {"/dev/stdin", "/dev/fd/0"}:
@@ -86,7 +86,7 @@ def source(call: Call, row: Row) -> None:
 
 def trap(call: Call, row: Row) -> None:
     """`trap CODE SIGNAL`: run later, with what variables hold then."""
-    words = [word for word in call.args if word.literal not in {"--"}]
+    words = [word for word in call.args if word.literal != "--"]
     if len(words) >= 2 and words[0].literal not in {"-", "", "-p", "-l"}:
         call.reader.traps.append((words[0], call.scene.copy()))
 

@@ -22,6 +22,7 @@ _BLANK = re.compile(rb"(?:[ \t\n]|\\\n)*")
 _TEXTS = {"string", "heredoc_body", "regex", "extglob_pattern", "expansion", "translated_string"}
 # What no unquoted word, and what no text in double quotes, holds without a backslash.
 _ODD_WORD = re.compile(r"(?:[^\\]|\\.)*?[\s;&|<>()`\"']", re.DOTALL)
+_QUOTED = {"raw_string": re.compile(r"'[^']*'"), "ansi_c_string": re.compile(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)}
 _ODD_TEXT = re.compile(r"(?:[^\\]|\\.)*?(?:`|\$[({])", re.DOTALL)
 
 
@@ -83,17 +84,24 @@ def _check_gaps(node: Node, source: bytes) -> None:
     at = node.start_byte
     for child in node.children:
         gap = source[at : child.start_byte]
-        if gap and not _blank(gap):
+        if gap and not _blank(gap) and not (child.type == "heredoc_redirect" and dropped_dash(gap)):
             raise UnreadableError("holds text that belongs to no command")
         at = max(at, child.end_byte)
     if not _blank(source[at : node.end_byte]):
         raise UnreadableError("holds text that belongs to no command")
 
 
+def dropped_dash(gap: bytes) -> bool:
+    """Is it the lone dash that the grammar drops before a here-document (`python - <<EOF`)?"""
+    return re.fullmatch(rb"[ \t]+-[ \t]*", gap) is not None
+
+
 def _check_leaf(node: Node) -> None:
     text = text_of(node)
     if node.type == "word" and _ODD_WORD.match(text.replace("\\\n", "")) and not _only_braces(text):
         raise UnreadableError(f"has a word that cannot be read for certain: {text[:40]}")
+    if node.type in _QUOTED and not _QUOTED[node.type].fullmatch(text):
+        raise UnreadableError(f"has quotes that cannot be read for certain: {text[:40]}")
     if node.type in {"string_content", "heredoc_content"} and _ODD_TEXT.match(text):
         raise UnreadableError("has a text that cannot be read for certain")
 

@@ -47,7 +47,9 @@ class Row(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    source: str = Field(min_length=3, description="Where it is specified: POSIX, GNU manual, man page and section.")
+    source: str = Field(
+        min_length=3, description="Where it is specified: POSIX, GNU manual, man page and section."
+    )
     effects: frozenset[Effect] = frozenset({Effect.READ})
     reason: str = ""
     any: bool = False

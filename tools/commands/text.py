@@ -27,8 +27,8 @@ class Part:
 class Text:
     """One word, or the output of a command.
 
-    `many`: it may stand for any number of words. `output`: what can be read from it, if it is `<(…)`. `items`: of an
-    output, the names in it that zero bytes divide.
+    `many`: it may stand for any number of words. `output`: what can be read from it, if it is `<(…)`. `items`: of
+    an output, the names in it that zero bytes divide.
     """
 
     parts: tuple[Part, ...] = ()
@@ -125,4 +125,6 @@ def either(one: Text, other: Text) -> Text:
     """What is known of a word that is one of the two."""
     if one == other:
         return one
-    return NAME if one.tame and other.tame and one.parts and other.parts else MANY if one.many or other.many else ANY
+    return (
+        NAME if one.tame and other.tame and one.parts and other.parts else MANY if one.many or other.many else ANY
+    )

@@ -1,21 +1,23 @@
 """Walks the tree of a line: statement by statement, keeping track of what is known, judging every command.
 
-Threat model: every statement counts as run, whatever its condition. Where two ways meet, only what both agree on is
-known. A statement that is not understood makes the line unreadable.
+Threat model: every statement counts as run, whatever its condition. Where two ways meet, only what both agree on
+is known. A statement that is not understood makes the line unreadable.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tools.commands import control, places
+from tools.commands import assign, control, places
+from tools.commands.call import Call
 from tools.commands.expand import is_word, quoted_text, text_from, words_of
 from tools.commands.findings import Findings
-from tools.commands.judge import Call, judge
-from tools.commands.scene import DANGEROUS, Scene, Value
-from tools.commands.syntax import UnreadableError, parse, text_of
+from tools.commands.judge import judge
+from tools.commands.scene import Scene
+from tools.commands.syntax import UnreadableError, dropped_dash, parse, text_of
 from tools.commands.table import table
 from tools.commands.text import ANY, Text, joined, lit
 from tools.protocol import Effect
@@ -27,7 +29,9 @@ MAX_STEPS = 20_000
 MAX_DEPTH = 24
 _NOTHING = lit("")
 _SILENT = re.compile(r"\s*(:|true|false|cat\s+/dev/null|printf\s+(''|\"\")|echo\s+-n(\s+(''|\"\"))?)\s*")
-_SKIPPED = frozenset({"comment", ";", "&", "\n", ";;", ";&", ";;&", "{", "}", "(", ")", "do", "done", "then", "fi"})
+_SKIPPED = frozenset(
+    {"comment", ";", "&", "\n", ";;", ";&", ";;&", "{", "}", "(", ")", "do", "done", "then", "fi"}
+)
 
 
 class Reader:
@@ -132,10 +136,11 @@ class Reader:
             return self.sequence(node, scene)
         if kind == "subshell":
             return self.sequence(node, scene.copy())
-        handler = getattr(self, f"_{kind}", None) or getattr(control, kind, None)
-        if handler is None:
+        if kind in _OWN:
+            return _OWN[kind](self, node, scene)
+        if kind not in _ELSEWHERE:
             raise UnreadableError(f"holds {kind.replace('_', ' ')}, which cannot be read for certain")
-        output = handler(node, scene) if hasattr(self, f"_{kind}") else handler(node, scene, self)
+        output = _ELSEWHERE[kind](node, scene, self)
         return output if isinstance(output, Text) else ANY
 
     def sequence(self, node: Node, scene: Scene) -> Text:
@@ -154,18 +159,19 @@ class Reader:
     def _list(self, node: Node, scene: Scene) -> Text:
         left, sign, right = node.children[0], node.children[1], node.children[-1]
         self.statement(left, scene)
-        self.after(sign.type, right, scene)
+        if sign.type == "||" and _leaves(right) and "exit" not in self.functions:
+            self.statement(right, scene.copy())
+            scene.folders = scene.sure
+        else:
+            self.after(sign.type, lambda then: self.statement(right, then), scene)
         return ANY
 
-    def after(self, sign: str, right: Node, scene: Scene) -> None:
+    def after(self, sign: str, right: Callable[[Scene], Text], scene: Scene) -> None:
         """Walk the right side of `&&` or `||`, which may not happen."""
         then = scene.copy()
         then.folders = scene.sure if sign == "&&" else scene.folders
         then.sure = then.folders
-        self.statement(right, then)
-        if sign == "||" and _leaves(right) and "exit" not in self.functions:
-            scene.folders = scene.sure
-            return
+        right(then)
         sure = then.sure if sign == "&&" else _either(then.sure, scene.sure)
         scene.join(then)
         scene.sure = sure
@@ -191,14 +197,25 @@ class Reader:
     def _redirected_statement(self, node: Node, scene: Scene) -> Text:
         redirects = [child for child in node.children if child.type.endswith("_redirect")]
         body = next((child for child in node.children if not child.type.endswith("_redirect")), None)
+        return self._redirected(body, redirects, scene, node)
+
+    def _redirected(self, body: Node | None, redirects: list[Node], scene: Scene, node: Node) -> Text:
+        """Walk a statement with redirections. Behind a list they belong to its last command."""
+        if body is not None and body.type == "list":
+            self.statement(body.children[0], scene)
+            last = body.children[-1]
+            self.after(body.children[1].type, lambda then: self._redirected(last, redirects, then, node), scene)
+            return ANY
         silent = body is None or _SILENT.fullmatch(text_of(body)) is not None
         stdin, extra = self._redirects(redirects, scene, node, silent=silent)
-        inside, output = scene, ANY
+        if body is not None and any(_dash_before(redirect) for redirect in redirects):
+            extra = [lit("-"), *extra]
+        output = ANY
         kept, scene.stdin = scene.stdin, stdin if stdin is not None else scene.stdin
         if body is not None and body.type == "command":
-            output = self._command(body, inside, extra)
+            output = self._command(body, scene, extra)
         elif body is not None:
-            output = self.statement(body, inside)
+            output = self.statement(body, scene)
         scene.stdin = kept
         if any(re.match(r"1?(>|&>)", text_of(redirect)) for redirect in redirects):
             output = _NOTHING
@@ -216,9 +233,12 @@ class Reader:
                 stages = [part for part in child.children if part.type not in {"|", "|&", "comment"}]
                 output = self.pipe(stages, scene, output)
             elif sign and child.is_named and not child.type.startswith("heredoc"):
-                self.after(sign, child, scene)
+                self._right_of(sign, child, scene)
                 sign, output = "", ANY
         return output
+
+    def _right_of(self, sign: str, right: Node, scene: Scene) -> None:
+        self.after(sign, lambda then: self.statement(right, then), scene)
 
     # Redirections.
 
@@ -234,7 +254,9 @@ class Reader:
                 extra += words
                 stdin = found if found is not None else stdin
             elif redirect.type == "herestring_redirect":
-                stdin = joined(*(text_from(c, scene, self) for c in redirect.named_children if is_word(c)), lit("\n"))
+                stdin = joined(
+                    *(text_from(c, scene, self) for c in redirect.named_children if is_word(c)), lit("\n")
+                )
             else:
                 stdin = self._document(redirect, scene)
                 for child in redirect.children:
@@ -272,6 +294,11 @@ class Reader:
         body = next((child for child in node.children if child.type == "heredoc_body"), None)
         if body is None:
             return _NOTHING
+        end = next((text_of(child) for child in node.children if child.type == "heredoc_end"), "")
+        word = re.sub(r"['\"\\]", "", start)
+        lines = [line.lstrip("\t") if "<<-" in text_of(node)[:3] else line for line in text_of(body).split("\n")]
+        if end.lstrip("\t") != word or word in lines:
+            raise UnreadableError("has a here-document whose end cannot be read for certain")
         return lit(text_of(body)) if re.search(r"['\"\\]", start) else quoted_text(body, scene, self, "")
 
     # Commands.
@@ -289,7 +316,9 @@ class Reader:
             elif is_word(child) or child.type in {"$", "==", "=~", "(", ")"}:
                 if child.start_byte == end:
                     self._joined_words(node, child)
-                words += [lit("$")] if child.type == "$" else words_of(child, scene, self) if is_word(child) else [ANY]
+                words += (
+                    [lit("$")] if child.type == "$" else words_of(child, scene, self) if is_word(child) else [ANY]
+                )
             elif child.type not in {"comment", "file_redirect", "herestring_redirect", "heredoc_redirect"}:
                 raise UnreadableError(f"holds {child.type}, which cannot be read for certain")
             end = child.end_byte
@@ -315,11 +344,12 @@ class Reader:
         try:
             if not words:
                 for assignment in assignments:
-                    self._variable_assignment(assignment, scene)
+                    assign.variable_assignment(assignment, scene, self)
                 return _NOTHING
             for assignment in assignments:
-                name, _ = self.assignment(assignment, scene)
-                self.environment(name, shown)
+                name, _ = assign.assignment(assignment, scene, self)
+                if not (name == "IFS" and words[0].literal == "read"):
+                    self.environment(name, shown)
             return judge(Call(self, scene, words, shown))
         finally:
             scene.stdin = kept
@@ -328,78 +358,6 @@ class Reader:
         """Note that a command gets a variable, which may change what it does."""
         if not table().harmless.fullmatch(name):
             self.findings.add({Effect.RUN}, shown, f"{name} may change what the command does")
-
-    # Assignments.
-
-    def _variable_assignment(self, node: Node, scene: Scene) -> Text:
-        name, value = self.assignment(node, scene)
-        if DANGEROUS.fullmatch(name):
-            self.findings.add({Effect.RUN}, text_of(node)[:200], f"{name} changes what other commands do")
-            scene.odd |= name in {"IFS", "GLOBIGNORE"}
-        self.count_assignment(name)
-        scene.set(name, value)
-        return _NOTHING
-
-    def _variable_assignments(self, node: Node, scene: Scene) -> Text:
-        for child in node.named_children:
-            self._variable_assignment(child, scene)
-        return _NOTHING
-
-    def assignment(self, node: Node, scene: Scene) -> tuple[str, Value]:
-        """The name and the value; an element of an array makes all of it unknown."""
-        target, value = node.child_by_field_name("name"), node.child_by_field_name("value")
-        if target is None:
-            raise UnreadableError("has an assignment that cannot be read for certain")
-        adds = any(child.type == "+=" for child in node.children)
-        if target.type == "subscript":
-            self.arithmetic(target, scene)
-            inner = text_of(target).partition("[")[0]
-            if value is not None:
-                text_from(value, scene, self)
-            return inner, (Text((), many=True),)
-        name = text_of(target)
-        if value is None:
-            return name, lit("")
-        if value.type == "array":
-            found = tuple(word for child in value.named_children for word in words_of(child, scene, self))
-            return name, (*scene.words(name), *found) if adds else found
-        text = text_from(value, scene, self)
-        return name, joined(scene.text(name), text) if adds else text
-
-    def _declaration_command(self, node: Node, scene: Scene) -> Text:
-        shown = text_of(node)
-        keyword = node.children[0].type
-        exported = keyword == "export"
-        for child in node.children[1:]:
-            if child.type == "variable_assignment":
-                self._variable_assignment(child, scene)
-                name = text_of(child).partition("=")[0]
-                if exported or "-x" in shown:
-                    self.environment(name, shown[:200])
-            elif child.type == "variable_name":
-                if exported:
-                    self.environment(text_of(child), shown[:200])
-            else:
-                for word in words_of(child, scene, self) if is_word(child) else [ANY]:
-                    self._declared(word, scene, shown)
-        return _NOTHING
-
-    def _declared(self, word: Text, scene: Scene, shown: str) -> None:
-        """A word of `declare`: options, or an assignment that the tree does not show as one."""
-        known = word.literal
-        if known is None or re.match(r"-\w*n|[^-].*[=\[]", known):
-            scene.wild = True  # a name that stands for another, or one that is not known
-        if known is None or re.match(r"-\w*[iF]", known) or "=" in known:
-            self.findings.add({Effect.RUN}, shown[:200], "declares what cannot be told")
-
-    def _unset_command(self, node: Node, scene: Scene) -> Text:
-        for child in node.named_children:
-            for word in words_of(child, scene, self) if is_word(child) else [ANY]:
-                if word.literal is None:
-                    scene.wild = True
-                else:
-                    scene.set(word.literal, ANY)
-        return _NOTHING
 
     def _function_definition(self, node: Node, scene: Scene) -> Text:
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
@@ -415,7 +373,36 @@ def _either(one: places.Folders, other: places.Folders) -> places.Folders:
     return None if one is None or other is None else one | other
 
 
+def _dash_before(node: Node) -> bool:
+    before, whole = node.prev_sibling, node.parent
+    if node.type != "heredoc_redirect" or before is None or whole is None or not whole.text:
+        return False
+    return dropped_dash(whole.text[before.end_byte - whole.start_byte : node.start_byte - whole.start_byte])
+
+
 def _leaves(node: Node) -> bool:
     """Does the shell end here?"""
     last = node.named_children[-1] if node.type == "compound_statement" and node.named_children else node
     return last.type == "command" and re.fullmatch(r"exit(\s+\d+)?", text_of(last)) is not None
+
+
+_OWN: dict[str, Callable[[Reader, Node, Scene], Text]] = {
+    "list": Reader._list,
+    "pipeline": Reader._pipeline,
+    "negated_command": Reader._negated_command,
+    "redirected_statement": Reader._redirected_statement,
+    "command": Reader._command,
+    "function_definition": Reader._function_definition,
+}
+_ELSEWHERE: dict[str, Callable[[Node, Scene, Reader], object]] = {
+    "variable_assignment": assign.variable_assignment,
+    "variable_assignments": assign.variable_assignments,
+    "declaration_command": assign.declaration_command,
+    "unset_command": assign.unset_command,
+    "if_statement": control.if_statement,
+    "while_statement": control.while_statement,
+    "for_statement": control.for_statement,
+    "c_style_for_statement": control.c_style_for_statement,
+    "case_statement": control.case_statement,
+    "test_command": control.test_command,
+}

@@ -46,7 +46,7 @@ def as_other_user(call: Call, row: Row) -> None:
     """`sudo` and the like."""
     from tools.commands.judge import by_options
 
-    call.add(row.effects, row.reason)
+    call.add(row.effects, row.reason, general=True)
     items = scan(row, call.args)
     by_options(call, row, items)
     words = operands(items)
@@ -64,7 +64,7 @@ def rest(call: Call, row: Row) -> None:
     """A command somewhere among the words."""
     from tools.commands.judge import argument, embedded
 
-    call.add(row.effects, row.reason or f"{call.name} runs")
+    call.add(row.effects, row.reason or f"{call.name} runs", general=True)
     for word in call.args:
         argument(call, word)
     embedded(call)
@@ -81,9 +81,17 @@ def watch(call: Call, row: Row) -> None:
         call.reader.code(spaced(words), call.scene.child(), "watch")
 
 
+def line(call: Call, row: Row) -> None:
+    """The operands, with blanks between them, are a line."""
+    call.add(row.effects, row.reason, general=True)
+    words = operands(scan(row, call.args))
+    if words:
+        call.reader.code(spaced(words), call.scene.child(), call.name)
+
+
 def parallel(call: Call, row: Row) -> None:
     """The words before `:::` are a line, to which arguments are added."""
-    call.add(row.effects, row.reason)
+    call.add(row.effects, row.reason, general=True)
     words = [word for word in call.args if not word.prefix.startswith("-")]
     cut = next((at for at, word in enumerate(words) if word.prefix.startswith(":::")), len(words))
     code = spaced(words[:cut]).literal
@@ -148,14 +156,16 @@ def find_starts(args: list[Text]) -> list[Text]:
 
 
 def found_at(start: Text, args: list[Text]) -> Text:
-    """What `find` puts for `{}`: a path below where it began, with the end of its name where only one is looked for."""
+    """What `find` puts for `{}`: a path below where it began, ending as the one name that is looked for."""
     words = [word.literal for word in args]
-    end = ""
-    if not {"-o", "-or", "!", "-not", ",", None} & set(words) and words.count("-name") == 1:
-        match = re.fullmatch(r"\*([\w-]*\.\w+)", words[words.index("-name") + 1] or "") if words[-1] != "-name" else None
-        end = match[1] if match else ""
     below = joined(start, lit("/"), Text((Part("below"),)))
-    return joined(below, Text((Part("stem"),)), lit(end)) if end else below
+    if {"-o", "-or", "!", "-not", ",", None} & set(words) or words.count("-name") != 1 or words[-1] == "-name":
+        return below
+    name = words[words.index("-name") + 1] or ""
+    # Nothing in git's own folder that means something to git has such a name.
+    if match := re.fullmatch(r"\*([\w-]*\.\w+)", name):
+        return joined(below, Text((Part("stem"),)), lit(match[1]))
+    return joined(below, lit(name)) if re.fullmatch(r"__\w+__|[a-z_]+[.][a-z]+", name) else below
 
 
 def find(call: Call, row: Row) -> None:
@@ -166,7 +176,9 @@ def find(call: Call, row: Row) -> None:
     call.add({Effect.READ}, "lists files")
     starts = find_starts(args)
     if any(word.may_be_option() and not word.prefix for word in args):
-        call.add({Effect.DESTROY, Effect.RUN, Effect.WRITE, Effect.OUTSIDE}, "a word that is not known may be an action")
+        call.add(
+            {Effect.DESTROY, Effect.RUN, Effect.WRITE, Effect.OUTSIDE}, "a word that is not known may be an action"
+        )
     plain: list[Text] = []
     while args:
         word = args.pop(0)
@@ -179,7 +191,7 @@ def find(call: Call, row: Row) -> None:
         elif word.literal == "-delete":
             for start in starts:
                 call.delete(found_at(start, call.args))
-        elif word.literal in {"-fprintf"}:
+        elif word.literal == "-fprintf":
             call.write(args.pop(0) if args else ANY)
             args = args[1:]
         elif word.literal not in {"(", ")", "!", ","}:
@@ -206,7 +218,7 @@ def _for_each(call: Call, action: str, command: list[Text], starts: list[Text]) 
 
 def fd(call: Call, row: Row) -> None:
     """`fd`: -x and -X are followed by a command."""
-    from tools.commands.judge import by_options, by_operands
+    from tools.commands.judge import by_operands, by_options
 
     words = [word.literal for word in call.args]
     at = next((at for at, word in enumerate(words) if word in {"-x", "-X", "--exec", "--exec-batch"}), None)

@@ -22,6 +22,10 @@ MAX_COLUMNS = 500
 """Characters of one line before it is cut."""
 OWN_LINES = 12
 """Lines that a question needs besides the call itself."""
+MAX_CAUSES = 2
+"""Reasons that are told for one effect; the journal has more."""
+MAX_CAUSE = 100
+"""Characters of a part of a call, and of a reason."""
 
 
 def make_console(stream: TextIO) -> Console:
@@ -47,6 +51,9 @@ def show(question: Question, console: Console) -> None:
     if not (call.whole and diff.whole):
         left_out = call.lines_left_out + diff.lines_left_out
         console.print(f"Not all of it is shown ({left_out} more lines): d shows everything.", style="yellow")
+    if causes := cause_lines(question):
+        told = Text("\n".join(causes), overflow="fold")
+        console.print(Panel(told, title="where that comes from", title_align="left", padding=(0, 1)))
     for effect in in_order(question.effects):
         asks = effect in question.because
         line = f"  could {EFFECT_WORDS[effect]} ({effect}){'' if asks else ', which needs no question'}"
@@ -57,6 +64,19 @@ def show(question: Question, console: Console) -> None:
         console.print(Text(f"  in {shorten(visible(question.cwd), lines=1, columns=200).text}", overflow="fold"))
     if question.note:
         console.print(Text(f"  note: {visible(question.note)}", style="yellow", overflow="fold"))
+
+
+def cause_lines(question: Question) -> list[str]:
+    """Which parts of the call could have the effects that are asked about, and why: a line each, a few an effect."""
+    lines: list[str] = []
+    for effect in in_order(question.because):
+        causes = [cause for cause in question.preview.causes if cause.effect is effect]
+        for cause in causes[:MAX_CAUSES]:
+            part = visible(shorten(cause.text.replace("\n", " "), lines=1, columns=MAX_CAUSE).text)
+            lines.append(f"{effect}: {part}: {visible(shorten(cause.reason, lines=1, columns=MAX_CAUSE).text)}")
+        if len(causes) > MAX_CAUSES:
+            lines.append(f"{effect}: and {len(causes) - MAX_CAUSES} more reasons")
+    return lines
 
 
 def call_text(question: Question) -> str:

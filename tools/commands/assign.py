@@ -1,0 +1,95 @@
+"""Assignments: what variables hold afterwards, and which of them change what other commands do."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tools.commands.expand import is_word, text_from, words_of
+from tools.commands.scene import DANGEROUS, Scene, Value
+from tools.commands.syntax import UnreadableError, text_of
+from tools.commands.text import ANY, Text, joined, lit
+from tools.protocol import Effect
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+    from tools.commands.walk import Reader
+
+_NOTHING = lit("")
+
+
+def variable_assignment(node: Node, scene: Scene, reader: Reader) -> Text:
+    name, value = assignment(node, scene, reader)
+    if DANGEROUS.fullmatch(name):
+        reader.findings.add({Effect.RUN}, text_of(node)[:200], f"{name} changes what other commands do")
+        scene.odd |= name in {"IFS", "GLOBIGNORE"}
+    reader.count_assignment(name)
+    scene.set(name, value)
+    return _NOTHING
+
+
+def variable_assignments(node: Node, scene: Scene, reader: Reader) -> Text:
+    for child in node.named_children:
+        variable_assignment(child, scene, reader)
+    return _NOTHING
+
+
+def assignment(node: Node, scene: Scene, reader: Reader) -> tuple[str, Value]:
+    """The name and the value; an element of an array makes all of it unknown."""
+    target, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+    if target is None:
+        raise UnreadableError("has an assignment that cannot be read for certain")
+    adds = any(child.type == "+=" for child in node.children)
+    if target.type == "subscript":
+        reader.arithmetic(target, scene)
+        inner = text_of(target).partition("[")[0]
+        if value is not None:
+            text_from(value, scene, reader)
+        return inner, (Text((), many=True),)
+    name = text_of(target)
+    if value is None:
+        return name, lit("")
+    if value.type == "array":
+        found = tuple(word for child in value.named_children for word in words_of(child, scene, reader))
+        return name, (*scene.words(name), *found) if adds else found
+    text = text_from(value, scene, reader)
+    return name, joined(scene.text(name), text) if adds else text
+
+
+def declaration_command(node: Node, scene: Scene, reader: Reader) -> Text:
+    shown = text_of(node)
+    keyword = node.children[0].type
+    exported = keyword == "export"
+    for child in node.children[1:]:
+        if child.type == "variable_assignment":
+            variable_assignment(child, scene, reader)
+            name = text_of(child).partition("=")[0]
+            if exported or "-x" in shown:
+                reader.environment(name, shown[:200])
+        elif child.type == "variable_name":
+            if exported:
+                reader.environment(text_of(child), shown[:200])
+        else:
+            for word in words_of(child, scene, reader) if is_word(child) else [ANY]:
+                _declared(word, scene, shown, reader)
+    return _NOTHING
+
+
+def _declared(word: Text, scene: Scene, shown: str, reader: Reader) -> None:
+    """A word of `declare`: options, or an assignment that the tree does not show as one."""
+    known = word.literal
+    if known is None or re.match(r"-\w*n|[^-].*[=\[]", known):
+        scene.wild = True  # a name that stands for another, or one that is not known
+    if known is None or re.match(r"-\w*[inF]", known) or "=" in known:
+        reader.findings.add({Effect.RUN}, shown[:200], "declares what cannot be told")
+
+
+def unset_command(node: Node, scene: Scene, reader: Reader) -> Text:
+    for child in node.named_children:
+        for word in words_of(child, scene, reader) if is_word(child) else [ANY]:
+            if word.literal is None:
+                scene.wild = True
+            else:
+                scene.set(word.literal, ANY)
+    return _NOTHING
