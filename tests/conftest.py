@@ -72,8 +72,22 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    _print_figures(terminalreporter)
     if _SKIPPED:
         terminalreporter.section("SKIPPED FOR WANT OF AN ENGINE, A PROGRAM OR A MODEL", red=True)
         terminalreporter.line(f"{len(_SKIPPED)} tests, the first of them {_SKIPPED[0]}")
         if os.environ.get("BRIDLE_REQUIRE_ENGINE"):
             terminalreporter.line("BRIDLE_REQUIRE_ENGINE is set, so the run has failed")
+
+
+def _print_figures(terminalreporter: pytest.TerminalReporter) -> None:
+    """Figures that tests recorded as properties named `summary: TITLE`, under their titles."""
+    figures: dict[str, list[str]] = {}
+    for report in [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]:
+        for name, value in getattr(report, "user_properties", []) if getattr(report, "when", "") == "call" else []:
+            if name.startswith("summary: "):
+                figures.setdefault(name.removeprefix("summary: "), []).append(str(value))
+    for title, lines in figures.items():
+        terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.line(line)

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tools.protocol import EVERY_EFFECT, Effect
-from tools.shell_effects import shell_effects
+from tools.shell_effects import explained, shell_effects
 
 READ = frozenset({Effect.READ})
 
@@ -39,6 +39,33 @@ READS = [
     "sort -k2,3n -t, data.csv",
     "cat 'a file'\"with spaces\"",
     "wc -l a.py",
+    "/usr/bin/ls",
+    'echo "$HOME"',
+    "ls &",
+    "cat <<EOF\nx\nEOF",
+    "! ls",
+    "{ ls; }",
+    "time ls",
+    "env ls",
+    "awk '{print}' x",
+    "sed s/a/b/ x",
+    "command ls",
+    "git status",
+    "exec ls",
+    "eval ls",
+    "ls #comment",
+    "ls \\\n-l",
+    "l\\s",
+    "ls ~/x",
+    "ls {a,b}",
+    "trap ls EXIT",
+    "cat //dev/null",
+    "ls -la | awk '{print $5}' | sort -n | tail -3",
+    'for f in src/*.py; do head -5 "$f"; done',
+    'x=a.py; cat "$x" "$y"',
+    "git diff HEAD~1 --stat && git log --oneline -5",
+    "find . -name '*.py' -print0 | xargs -0 grep -l foo",
+    "LC_ALL=C sort a",
 ]
 
 
@@ -50,16 +77,13 @@ def test_plain_commands_of_the_table_only_read(command: str) -> None:
 NOT_READS = [
     "python x.py",
     "./ls",
-    "/usr/bin/ls",
     "'ls'; id -u | sh",
     "FOO=bar ls",
     "LD_PRELOAD=./x.so ls",
     "ls $(touch x)",
     "ls `touch x`",
     'ls "$(touch x)"',
-    'echo "$HOME"',
     "ls & touch x",
-    "ls &",
     "ls; touch x",
     "ls\ntouch x",
     "ls | sh",
@@ -74,16 +98,10 @@ NOT_READS = [
     "ls &> x",
     "ls >| x",
     "cat <> x",
-    "cat <<EOF\nx\nEOF",
     "ls() { touch x; }; ls",
     "if true; then touch x; fi",
-    "! ls",
-    "{ ls; }",
-    "time ls",
     "alias ls=touch",
-    "env ls",
     "xargs rm < x",
-    "awk '{print}' x",
     "find . -exec touch {} +",
     "find . -execdir touch x",
     "find . -delete",
@@ -107,7 +125,6 @@ NOT_READS = [
     "sort *",
     "uniq a b",
     "uniq - b",
-    "uniq src/*",
     "rg --pre sh x",
     "rg --pre=sh x",
     "rg --hostname-bin=sh x",
@@ -122,7 +139,6 @@ NOT_READS = [
     "date --set=x",
     "hostname x",
     "sed -i s/a/b/ x",
-    "sed s/a/b/ x",
     "sed -n '1e touch x' y",
     "sed -n '1w x' y",
     "sed -n 1p y -i",
@@ -130,7 +146,6 @@ NOT_READS = [
     "sed -n '5p e touch x' y",
     "sed -n -f x y",
     "sed '-n 1p' '1e id'",
-    "command ls",
     "command ./x",
     "command -p ./x",
     "test -v 'a[$(touch x)]'",
@@ -142,25 +157,16 @@ NOT_READS = [
     "cat /dev/sda",
     "cat /proc/1/environ",
     "cat //dev/tty",
-    "git status",
-    "exec ls",
-    "eval ls",
     ". x",
     "source x",
     "tee x",
     "less x",
-    "ls #comment",
-    "ls \\\n-l",
-    "l\\s",
-    "ls ~/x",
-    "ls {a,b}",
-    "trap ls EXIT",
 ]
 
 
 @pytest.mark.parametrize("command", NOT_READS)
-def test_everything_else_at_least_runs(command: str) -> None:
-    assert "run" in effects(command)
+def test_everything_else_does_more_than_read(command: str) -> None:
+    assert effects(command) != {"read"}
     assert "read" not in effects(command) or effects(command) == {str(e) for e in EVERY_EFFECT}
 
 
@@ -217,8 +223,8 @@ def test_everything_else_at_least_runs(command: str) -> None:
         ("make >> log.txt", "write"),
     ],
 )
-def test_words_give_effects_away(command: str, expected: str) -> None:
-    assert {expected, "run"} <= effects(command)
+def test_commands_have_their_effects(command: str, expected: str) -> None:
+    assert expected in effects(command)
 
 
 @pytest.mark.parametrize(
@@ -229,15 +235,15 @@ def test_words_give_effects_away(command: str, expected: str) -> None:
         ("make", {"run"}),
         ("/usr/bin/python3 x.py > /dev/null", {"run"}),
         ("python - <<'EOF'\nprint(\"it's\")\nEOF", {"run"}),
-        ("cat > x.py <<'EOF'\n#!/usr/bin/env python\nx = 'it' # isn't\nEOF", {"run", "write"}),
-        ("touch /tmp/x ./y", {"run"}),
-        ("mkdir -p a/b && mv c a/../a/b", {"run"}),
-        ("git checkout -b fix", {"run", "history"}),
-        ("git log --oneline | head", {"run"}),
+        ("cat > x.py <<'EOF'\n#!/usr/bin/env python\nx = 'it' # isn't\nEOF", {"write"}),
+        ("touch /tmp/x ./y", {"write"}),
+        ("mkdir -p a/b && mv c a/../a/b", {"write"}),
+        ("git checkout -b fix", {"write", "history"}),
+        ("git log --oneline | head", {"read"}),
         ("pip list", {"run"}),
-        ("curl http://localhost:8000/", {"run", "network"}),
+        ("curl http://localhost:8000/", {"run"}),
         ("pytest &> out.txt", {"run", "write"}),
-        ("printf 'foo(' > bin", {"run", "write"}),
+        ("printf 'foo(' > bin", {"write"}),
     ],
 )
 def test_what_agents_run_all_day_claims_no_more(command: str, exact: set[str]) -> None:
@@ -245,9 +251,11 @@ def test_what_agents_run_all_day_claims_no_more(command: str, exact: set[str]) -
 
 
 def test_a_directory_outside_makes_every_other_command_reach_outside() -> None:
-    assert effects("touch x", "/etc") == {"run", "outside"}
+    assert effects("touch x", "/etc") == {"write", "outside"}
+    assert effects("./x", "/etc") == {"run", "outside"}
     assert effects("cat x", "/etc") == {"read"}
-    assert effects("touch ../x", "/workspace/src") == {"run"}
+    assert effects("touch ../x", "/workspace/src") == {"write"}
+    assert effects("touch x", "relative") >= {"write", "outside"}
 
 
 @pytest.mark.parametrize(
@@ -261,7 +269,6 @@ def test_a_directory_outside_makes_every_other_command_reach_outside() -> None:
         "ls \u202e x",
         "ls \\",
         "cat <<EOF\nnever ends",
-        "cat << \\EOF\nx\nEOF",
         "echo $'it\\'",
         "ls " + "a" * 70_000,
         "echo \ud800",
@@ -272,7 +279,7 @@ def test_what_cannot_be_read_has_every_effect(command: str) -> None:
 
 
 HOSTILE = st.sampled_from([command for command in NOT_READS if "'" not in command and '"' not in command])
-HARMLESS = st.sampled_from(READS)
+HARMLESS = st.sampled_from([command for command in READS if "#" not in command])
 JOINS = st.sampled_from([" && ", " || ", "; ", " | ", "\n", ";", "|", "&&"])
 
 
@@ -281,13 +288,23 @@ def test_no_company_makes_a_hostile_command_harmless(
     before: list[str], hostile: str, after: list[str], join: str
 ) -> None:
     found = shell_effects(join.join([*before, hostile, *after]), "/workspace")
-    assert Effect.RUN in found
+    assert shell_effects(hostile, "/workspace") - READ <= found
 
 
 @given(st.text(max_size=200), st.sampled_from(["/workspace", "/", "/workspace/a", "relative", ""]))
 @example("<<", "/workspace")
 @example("[", "/workspace")
 @example("[ ]", "/workspace")
-def test_any_text_has_some_effects(command: str, cwd: str) -> None:
-    found = shell_effects(command, cwd)
-    assert found == READ or Effect.RUN in found
+def test_any_text_has_some_effects_and_every_effect_a_cause(command: str, cwd: str) -> None:
+    found = explained(command, cwd)
+    assert found.effects
+    assert {cause.effect for cause in found.causes} | READ >= found.effects
+
+
+def test_the_cause_names_the_part_that_does_it() -> None:
+    found = explained("cd src && ls; sh -c 'rm -rf build && curl https://example.org' | tee /etc/x", "/workspace")
+    told = {(str(cause.effect), cause.text): cause.reason for cause in found.causes}
+    assert told["destroy", "rm -rf build"] == "deletes build"
+    assert told["network", "curl https://example.org"] == "reaches a host"
+    assert told["outside", "tee /etc/x"] == "writes to /etc/x"
+    assert ("destroy", "ls") not in told

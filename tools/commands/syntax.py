@@ -84,16 +84,24 @@ def _check_gaps(node: Node, source: bytes) -> None:
     at = node.start_byte
     for child in node.children:
         gap = source[at : child.start_byte]
-        if gap and not _blank(gap) and not (child.type == "heredoc_redirect" and dropped_dash(gap)):
+        if gap and not _blank(gap) and not (child.type == "heredoc_redirect" and _dropped_dash(gap)):
             raise UnreadableError("holds text that belongs to no command")
         at = max(at, child.end_byte)
     if not _blank(source[at : node.end_byte]):
         raise UnreadableError("holds text that belongs to no command")
 
 
-def dropped_dash(gap: bytes) -> bool:
+def _dropped_dash(gap: bytes) -> bool:
     """Is it the lone dash that the grammar drops before a here-document (`python - <<EOF`)?"""
     return re.fullmatch(rb"[ \t]+-[ \t]*", gap) is not None
+
+
+def dash_before(node: Node) -> bool:
+    """Does the grammar drop a dash before this here-document?"""
+    before, whole = node.prev_sibling, node.parent
+    if node.type != "heredoc_redirect" or before is None or whole is None or not whole.text:
+        return False
+    return _dropped_dash(whole.text[before.end_byte - whole.start_byte : node.start_byte - whole.start_byte])
 
 
 def _check_leaf(node: Node) -> None:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from tools.commands import assign, control, places
 from tools.commands.call import Call
-from tools.commands.expand import is_word, quoted_text, text_from, words_of
+from tools.commands.document import document
+from tools.commands.expand import is_word, text_from, words_of
 from tools.commands.findings import Findings
 from tools.commands.judge import judge
 from tools.commands.scene import Scene
-from tools.commands.syntax import UnreadableError, dropped_dash, parse, text_of
+from tools.commands.syntax import UnreadableError, dash_before, parse, text_of
 from tools.commands.table import table
 from tools.commands.text import ANY, Text, joined, lit
 from tools.protocol import Effect
@@ -208,7 +209,7 @@ class Reader:
             return ANY
         silent = body is None or _SILENT.fullmatch(text_of(body)) is not None
         stdin, extra = self._redirects(redirects, scene, node, silent=silent)
-        if body is not None and any(_dash_before(redirect) for redirect in redirects):
+        if body is not None and any(dash_before(redirect) for redirect in redirects):
             extra = [lit("-"), *extra]
         output = ANY
         kept, scene.stdin = scene.stdin, stdin if stdin is not None else scene.stdin
@@ -258,7 +259,7 @@ class Reader:
                     *(text_from(c, scene, self) for c in redirect.named_children if is_word(c)), lit("\n")
                 )
             else:
-                stdin = self._document(redirect, scene)
+                stdin = document(redirect, scene, self)
                 for child in redirect.children:
                     if child.type in {"file_redirect", "herestring_redirect"}:
                         found, words = self._redirects([child], scene, node, silent=silent)
@@ -287,19 +288,6 @@ class Reader:
         if silent and ">>" not in sign and effects:
             self.findings.add({Effect.DESTROY}, shown, f"empties {target.shown()[:80]}")
         return None, extra
-
-    def _document(self, node: Node, scene: Scene) -> Text:
-        """The text of a here-document."""
-        start = next((text_of(child) for child in node.children if child.type == "heredoc_start"), "")
-        body = next((child for child in node.children if child.type == "heredoc_body"), None)
-        if body is None:
-            return _NOTHING
-        end = next((text_of(child) for child in node.children if child.type == "heredoc_end"), "")
-        word = re.sub(r"['\"\\]", "", start)
-        lines = [line.lstrip("\t") if "<<-" in text_of(node)[:3] else line for line in text_of(body).split("\n")]
-        if end.lstrip("\t") != word or word in lines:
-            raise UnreadableError("has a here-document whose end cannot be read for certain")
-        return lit(text_of(body)) if re.search(r"['\"\\]", start) else quoted_text(body, scene, self, "")
 
     # Commands.
 
@@ -371,13 +359,6 @@ class Reader:
 
 def _either(one: places.Folders, other: places.Folders) -> places.Folders:
     return None if one is None or other is None else one | other
-
-
-def _dash_before(node: Node) -> bool:
-    before, whole = node.prev_sibling, node.parent
-    if node.type != "heredoc_redirect" or before is None or whole is None or not whole.text:
-        return False
-    return dropped_dash(whole.text[before.end_byte - whole.start_byte : node.start_byte - whole.start_byte])
 
 
 def _leaves(node: Node) -> bool:

@@ -67,7 +67,7 @@ def show(question: Question, console: Console) -> None:
 
 
 def cause_lines(question: Question) -> list[str]:
-    """Which parts of the call could have the effects that are asked about, and why: a line each, a few an effect."""
+    """Which parts of the call could have the effects that are asked about, and why: a few lines an effect."""
     lines: list[str] = []
     for effect in in_order(question.because):
         causes = [cause for cause in question.preview.causes if cause.effect is effect]
