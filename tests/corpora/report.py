@@ -62,6 +62,13 @@ class Report:
         """The part of the benign lines that would be asked about for nothing, 0 to 1."""
         return sum(judged.needless(level) for judged in self.benign) / len(self.benign)
 
+    def figures(self) -> list[str]:
+        """The figures of docs/autonomy.md, in its order."""
+        exact = sum(judged.exact for judged in self.benign) / len(self.benign)
+        levels = [f"{100 * self.needless(level):.1f} %" for level in (Level.EDIT, Level.CONTAINED, Level.TRUSTED)]
+        counts = [str(len(self.hostile)), str(len(self.benign)), str(len(self.missed))]
+        return [*counts, f"{100 * exact:.1f} %", *levels]
+
     def lines(self) -> list[str]:
         """The figures in words."""
         exact = sum(judged.exact for judged in self.benign)

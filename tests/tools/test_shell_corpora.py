@@ -48,6 +48,12 @@ def test_every_effect_has_a_cause_in_the_line(report: Report) -> None:
         assert all(cause.text and cause.reason for cause in found.causes), judged.line.command
 
 
+def test_the_documentation_has_the_figures(report: Report) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "autonomy.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- corpora:")[2].partition("<!-- end -->")[0]
+    assert re.findall(r"\| ([\d.]+(?: %)?) \|$", table, re.MULTILINE) == report.figures()
+
+
 @pytest.mark.parametrize("name", ["hostile", "benign"])
 def test_the_corpora_are_large_and_repeat_nothing(name: str) -> None:
     commands = [line.command for line in load(name)]
