@@ -119,19 +119,22 @@ class Shell:
     arguments: ClassVar[type[Arguments]] = ShellArguments
 
     def effects(self, args: ShellArguments, bench: Workbench) -> Effects:
-        """What the command could do, from its text, and that it is handed secrets."""
+        """What the command could do, from its text, that it goes on, and that it is handed secrets."""
         effects = shell_effects(args.command, bench.cwd) - {Effect.SECRET}
+        effects |= {Effect.RUN} if args.background else set()
         return effects | {Effect.SECRET, Effect.RUN} if args.secrets else effects
 
     async def preview(self, args: ShellArguments, bench: Workbench) -> Preview:
-        """The whole command, where it would run, which secrets it would get, and what in it has its effects."""
+        """The command, where it would run, which secrets it would get, and what in it has its effects."""
         handed = f", with the secrets {', '.join(args.secrets)}" if args.secrets else ""
         causes = [c for c in explained(args.command, bench.cwd).causes if c.effect is not Effect.SECRET]
-        causes += [Cause(Effect.SECRET, args.command[:200], f"is handed {', '.join(args.secrets)}")] if handed else []
+        if args.background:
+            causes.append(Cause(Effect.RUN, args.command[:200], "goes on in the background"))
+        if handed:
+            causes.append(Cause(Effect.SECRET, args.command[:200], f"is handed {', '.join(args.secrets)}"))
         return Preview(
             f"$ {one_line(args.command)}{handed and f'   [{handed[2:]}]'}",
-            detail=f"{visible(args.command)}
-(in {one_line(bench.cwd)}{handed})",
+            detail=f"{visible(args.command)}\n(in {one_line(bench.cwd)}{handed})",
             causes=tuple(causes),
         )
 

@@ -77,7 +77,7 @@ def test_every_part_of_a_line_has_to_be_allowed() -> None:
 def test_a_rule_may_be_about_the_effects_of_each_part() -> None:
     careful = rule("allow", commands="pip *", effects=["run", "network"])
     assert verdict(shell("pip install x"), careful) == "allow"
-    assert verdict(shell("pip install --delete x"), careful) == "ask"
+    assert verdict(shell("pip uninstall x"), careful) == "ask"
     assert verdict(shell("make; pip install x"), rule("deny", effects="network")) == "deny"
     assert verdict(shell("make"), rule("deny", effects="network")) == "allow"
 
