@@ -1,7 +1,7 @@
 """Shell effects: what counts as reading, what words give away, and that nothing slips through as reading."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tools.protocol import EVERY_EFFECT, Effect
@@ -283,6 +283,7 @@ HARMLESS = st.sampled_from([command for command in READS if "#" not in command])
 JOINS = st.sampled_from([" && ", " || ", "; ", " | ", "\n", ";", "|", "&&"])
 
 
+@settings(deadline=None)
 @given(before=st.lists(HARMLESS, max_size=3), hostile=HOSTILE, after=st.lists(HARMLESS, max_size=3), join=JOINS)
 def test_no_company_makes_a_hostile_command_harmless(
     before: list[str], hostile: str, after: list[str], join: str
@@ -291,6 +292,7 @@ def test_no_company_makes_a_hostile_command_harmless(
     assert shell_effects(hostile, "/workspace") - READ <= found
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200), st.sampled_from(["/workspace", "/", "/workspace/a", "relative", ""]))
 @example("<<", "/workspace")
 @example("[", "/workspace")
