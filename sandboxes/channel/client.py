@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from sandboxes.channel.arguments import (
     UnusableArgument,
@@ -44,6 +46,10 @@ class RunnerClient:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self.background = RunnerBackground(channel)
+
+    def standstill(self) -> AbstractAsyncContextManager[None]:
+        """Nothing has to wait while everything inside is paused: requests do so in the stream."""
+        return contextlib.nullcontext()
 
     async def exec(
         self,

@@ -14,6 +14,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from sandboxes.channel.arguments import (
@@ -42,6 +43,7 @@ from sandboxes.docker.plain_scripts import (
     with_hidden_variables,
     with_variables,
 )
+from sandboxes.docker.stillness import Stillness
 from sandboxes.inside.output import HeadTail
 from sandboxes.protocol import (
     AGENT_GID,
@@ -150,6 +152,7 @@ class PlainClient:
         self._engine, self._container, self._name, self._channel = engine, container, name, channel
         self._followers: set[asyncio.Task[None]] = set()
         self._writing = asyncio.Lock()
+        self._stillness = Stillness()
         self.background = NoBackground()
 
     async def exec(
@@ -228,7 +231,15 @@ class PlainClient:
         follower.add_done_callback(self._followers.discard)
         return follower
 
+    def standstill(self) -> AbstractAsyncContextManager[None]:
+        """While this lasts, commands that are to be started wait."""
+        return self._stillness.standstill()
+
     async def _start(self, command: list[str], env: dict[str, str]) -> Packets:
+        async with self._stillness.beginning():
+            return await self._start_now(command, env)
+
+    async def _start_now(self, command: list[str], env: dict[str, str]) -> Packets:
         if self._channel.ended.done():
             raise self._channel.lost()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import posixpath
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -44,6 +45,9 @@ class Means(Protocol):
 
     @property
     def background(self) -> Background: ...
+
+    def standstill(self) -> AbstractAsyncContextManager[None]:
+        """Nothing is started that could not be while the container is paused."""
 
     async def exec(
         self,
@@ -245,17 +249,18 @@ class DockerSandbox:
 
     async def _save(self, label: str) -> Checkpoint:
         self._checkpoints += 1
-        return await self._ask_engine(
-            checkpoints.save,
-            self._engine,
-            self._container,
-            run_id=self._spec.run_id,
-            keeper=self._spec.keeper,
-            owner=this_owner(),
-            number=self._checkpoints,
-            label=label,
-            requests=self._channel.last,
-        )
+        async with self._means.standstill():
+            return await self._ask_engine(
+                checkpoints.save,
+                self._engine,
+                self._container,
+                run_id=self._spec.run_id,
+                keeper=self._spec.keeper,
+                owner=this_owner(),
+                number=self._checkpoints,
+                label=label,
+                requests=self._channel.last,
+            )
 
     async def close(self) -> None:
         self._closed = True
