@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from conformance.kinds import Kind, Outside
+from conformance.kinds import WITH_A_RUNNER, Kind, Outside
 
 from sandboxes.protocol import (
     LEFT_BEHIND,
@@ -235,6 +235,7 @@ async def test_outputs_keep_their_files(room: Room) -> None:
     assert [(await text(box, path)).split()[0] for path in (old, new)] == ["before", "after"]
 
 
+@WITH_A_RUNNER
 async def test_output_of_processes_before_and_after_a_restore_is_kept_apart(room: Room) -> None:
     box = await room.open()
     logs = []
