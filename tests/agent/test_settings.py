@@ -14,6 +14,7 @@ from agent.autonomy.levels import Level
 from agent.models.select import OPENAI_MODEL, default_model_name
 from agent.outcomes import UsageProblem
 from agent.settings import RepositorySettings, Settings, load, repository_settings, tighten
+from sandboxes.network.outside import Injection
 
 
 def said(folder: Path, text: str | bytes) -> Path:
@@ -157,3 +158,35 @@ def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(os.path.relpath(path))
         refused()
+
+
+def test_secrets_of_all_sources_come_together_and_hold_no_values(
+    own_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own_state / "config.toml").write_text('[secrets]\nA = "env:MY_A"\nB = "file:/b"\n')
+    monkeypatch.setenv("MY_A", "the value of a")
+    settings = load({"secrets": {"B": "env:MY_B"}})
+    assert settings.secrets == {"A": "env:MY_A", "B": "env:MY_B"}
+    assert load(settings.model_dump(mode="json")).secrets == settings.secrets
+    monkeypatch.setenv("BRIDLE_SECRETS", "A=env:MY_A, C, D=file:/d")
+    assert load({}).secrets == {"A": "env:MY_A", "C": "env:C", "D": "file:/d"}
+    monkeypatch.setenv("BRIDLE_ALLOW_HOSTS", "a.example *.b.example:8443")
+    monkeypatch.setenv("BRIDLE_INJECT", "A.example:X-Key={A}\nx.b.example:8443:Authorization=Basic {C}\n")
+    made = [each.injection() for each in load({}).inject]
+    assert made == [
+        Injection("a.example", "X-Key", "{A}"),
+        Injection("x.b.example", "Authorization", "Basic {C}", 8443),
+    ]
+    (tmp_path / "bridle.toml").write_text('network = "none"\n')
+    assert tighten(load({}), tmp_path).reach.mode == "none"
+    with pytest.raises(UsageProblem, match="and leave --network out"):
+        load({"network": "full"})
+
+
+@pytest.mark.parametrize("source", ["the-value-itself", "env:", "file:here", "file:/a\nb", "", 7])
+def test_a_secret_without_a_place_is_one_sentence_without_it(own_state: Path, source: object) -> None:
+    with pytest.raises(UsageProblem) as problem:
+        load({"secrets": {"TOKEN": source}})
+    assert "TOKEN" in str(problem.value)
+    assert "itself" not in str(problem.value).removesuffix("never the value itself")
+    assert "\n" not in str(problem.value)
