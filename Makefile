@@ -58,8 +58,8 @@ bench: engine bubblewrap $(PEERS)  ## speed beside peers, in one run, and docs/b
 $(PEERS): pyproject.toml $(STAMP)
 	@echo "bench: making .venv-bench with the peers" >&2
 	@$(BIN)/python -m venv --clear .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	@if .venv-bench/bin/pip install --quiet --group bench; then touch $@; \
+	@pip=.venv-bench/bin/pip; if $$pip install --quiet --upgrade 'pip>=25.1' \
+	&& $$pip install --quiet --group bench; then touch $@; \
 	else echo "bench: the peers could not be installed; the figures are made without them" >&2; fi
 
 table: $(STAMP)  ## bring the table of attempts in docs/security.md up to date

@@ -76,7 +76,8 @@ def _bars(run: Run, axes: Axes) -> None:
             place += 1
         place += 1
     axes.set_xscale("log")
-    axes.set_xlabel("milliseconds, median (less is better; each step is ten times as long)")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g} s" if value >= 1000 else f"{value:g} ms")
+    axes.set_xlabel("median; less is better; each step is ten times as long")
     axes.set_yticks(ticks, names)
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()

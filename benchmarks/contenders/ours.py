@@ -139,6 +139,15 @@ class Bridle:
         done = self._do(self.box.exec(["sh", "-c", CHANGE, "sh", folder, str(count), str(size)]))
         assert done.exit_code == 0, done.output.text()
 
+    def save(self) -> None:
+        self._saved.append(self._do(self.box.checkpoint("benchmark")))
+
+    def restore(self) -> None:
+        self._do(self.box.restore(self._saved[-1]))
+
+    def fork(self) -> None:
+        self._fork = self._do(self.box.fork(self._spec.run_id, self._saved[-1]))
+
     def forget(self) -> None:
         while self._saved:
             self._do(self._backend.drop(self._saved.pop()))
@@ -159,15 +168,6 @@ class Docker(Bridle):
         """The number of the first process, on the host."""
         state = Engine().client().inspect_container(self.box.name)["State"]
         return int(state["Pid"])
-
-    def save(self) -> None:
-        self._saved.append(self._do(self.box.checkpoint("benchmark")))
-
-    def restore(self) -> None:
-        self._do(self.box.restore(self._saved[-1]))
-
-    def fork(self) -> None:
-        self._fork = self._do(self.box.fork(self._spec.run_id, self._saved[-1]))
 
 
 class Bubblewrap(Bridle):

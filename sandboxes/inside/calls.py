@@ -14,7 +14,7 @@ import termios
 import time
 
 from sandboxes.inside.call import Call
-from sandboxes.inside.output import CHUNK, Output, Spills
+from sandboxes.inside.output import CHUNK, LIVE_CHUNK, Output, Spills
 from sandboxes.inside.processes import (
     OutOfMemory,
     Supervisor,
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 WORKSPACE = b"/workspace"
-LIVE_EVERY = 0.02
+LIVE_SOON, LIVE_FULL = 0.002, 0.02
+"""Seconds from one piece of a live view to the next: after a line, and after as much as goes into one."""
 LIVE_BACKLOG = 1 << 20
 KILL_SECONDS = 5.0
 TERMINAL_HOLDS = 1 << 17
@@ -258,8 +259,8 @@ class Calls:
         else:
             self.stream.reply("live", call.number, bytes(output.unseen), missed=output.missed)
             output.missed = 0
+        output.next_live = now + LIVE_SOON + (LIVE_FULL - LIVE_SOON) * len(output.unseen) / LIVE_CHUNK
         output.unseen.clear()
-        output.next_live = now + LIVE_EVERY
 
     # Endings.
 
