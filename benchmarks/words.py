@@ -31,9 +31,9 @@ NOTES = {
     "what it starts. Counted over 1,000 commands of Bridle's and 100 of the peers'.",
     "memory": "All processes inside, seen from the host. The first row counts pages that processes share in "
     "parts; a container without a runner holds a `sleep`.",
-    "stream": "A program prints the time every 10 ms; whoever receives it looks at the clock. Bridle collects for "
-    "up to 20 ms where a command prints without pause. mini-swe-agent and SWE-ReX hand output over at the "
-    "end.",
+    "stream": "A program prints the time every 10 ms; whoever receives it looks at the clock. Bridle hands a "
+    "line over at once, and what comes without pause up to 50 times a second. mini-swe-agent and SWE-ReX hand "
+    "output over at the end.",
     "tunnel": "From a program in a sandbox through the proxy to a server on the same machine, and back; beside "
     "the same program outside, connected directly.",
 }
