@@ -121,8 +121,12 @@ class Bench:
 
     def __init__(self) -> None:
         self.missing: dict[str, str] = {}
+        self.contenders: list[Contender] = []
         self._setup, self._peer = _setup()
         self._all: list[Contender] = []
+
+    def begin(self) -> None:
+        """Start every contender that is here, and have it work once. Raises Failed when that is Bridle."""
         names = [name for name in (*OURS, *PEERS) if self._is_here(name)]
         self.contenders = [c for c in map(self._first, names) if c is not None]
 
@@ -193,6 +197,7 @@ class Bench:
 @contextlib.contextmanager
 def bench() -> Iterator[Bench]:
     """The contenders, for one run at a time on this machine; nothing of theirs is left afterwards."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a script has started this
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     with (Path(tempfile.gettempdir()) / f"{RUN}.{os.getuid()}.lock").open("w") as lock:
@@ -201,17 +206,24 @@ def bench() -> Iterator[Bench]:
         except BlockingIOError:
             raise SystemExit("Another run of the benchmarks is under way; wait for it.") from None
         sweep()  # what a run that was killed may have left
-        made: list[Bench] = []
         try:
-            made.append(Bench())
-            yield made[0]
+            made = Bench()
+            try:
+                made.begin()
+                yield made
+            finally:
+                _ignore_signals()
+                made.end()
         finally:
-            for handled in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(handled, signal.SIG_IGN)  # the rest has to be done
-            for each in made:
-                each.end()
+            _ignore_signals()
             sweep()
             signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _ignore_signals() -> None:
+    """What is left to do has to be done."""
+    for handled in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(handled, signal.SIG_IGN)
 
 
 def _interrupt(number: int, frame: object) -> None:

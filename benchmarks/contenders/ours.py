@@ -171,7 +171,7 @@ class Docker(Bridle):
 
 
 class Bubblewrap(Bridle):
-    """The bubblewrap backend, with its files in a folder of its own."""
+    """The bubblewrap backend, with its files in a folder that goes with this process."""
 
     def _make_backend(self) -> Any:
         self._folder = tempfile.TemporaryDirectory(prefix="bridle-benchmark-")
@@ -180,11 +180,6 @@ class Bubblewrap(Bridle):
     def first(self) -> int:
         assert isinstance(self.box, BubblewrapSandbox)
         return self.box.pid
-
-    def close(self) -> None:
-        super().close()
-        self._folder.cleanup()
-        Path(self._folder.name).mkdir(exist_ok=True)
 
 
 class Pooled(Docker):
