@@ -282,11 +282,17 @@ def _brief(text: str) -> str:
 
 
 def _arguments(raw: str) -> str:
-    """A call's arguments on one line: texts as they are, others by name; the raw text if it is no object."""
+    """A call's arguments on one line: texts as they are, others by name; the raw text if it is no object.
+
+    Which secrets it is handed is always shown, however long the rest is.
+    """
+    handed = ""
     try:
         values = json.loads(raw)
+        if secrets := values.pop("secrets", None):
+            handed = f" · with the secrets {', '.join(map(str, secrets))}"
         parts = [v if isinstance(v, str) else f"{name}={json.dumps(v)}" for name, v in values.items()]
-    except (ValueError, AttributeError, RecursionError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         parts = [raw]
     shown = " ".join(" ".join(part.split()) for part in parts)
-    return shown[:SHOWN_ARGUMENT] + ("…" if len(shown) > SHOWN_ARGUMENT else "")
+    return shown[:SHOWN_ARGUMENT] + ("…" if len(shown) > SHOWN_ARGUMENT else "") + handed

@@ -145,6 +145,7 @@ def test_at_a_terminal_too(project: Path, service: Start, given: dict[str, str])
     clean(terminal.seen)
     clean(re.sub(r"\r?\n *", "", terminal.seen))
     assert terminal.seen.count("[secret TOKEN]") > 5
+    assert terminal.seen.count("· with the secrets TOKEN, ODD") == 2, "nobody was asked, and it is shown"
 
 
 def test_a_person_is_asked_each_time_and_told_the_names(
