@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.asked import AdviceGiven
 from agent.journal import AnyEvent, ModelReplied
 
 
@@ -54,6 +55,25 @@ class Spent(BaseModel):
             cost=cost,
         )
 
+    def reviewed(self, advice: AdviceGiven) -> Spent:
+        """With what a reviewing model took; that is no turn."""
+        usage = advice.usage
+        return self.model_copy(
+            update={
+                "input_tokens": self.input_tokens + usage.input,
+                "cached_tokens": self.cached_tokens + usage.cached,
+                "output_tokens": self.output_tokens + usage.output,
+            }
+        )
+
+
+def reviews(used: Spent, events: Iterable[AnyEvent]) -> Spent:
+    """With what the reviewing model took in these events."""
+    for event in events:
+        if isinstance(event, AdviceGiven):
+            used = used.reviewed(event)
+    return used
+
 
 def spent(events: Iterable[AnyEvent]) -> Spent:
     """What the events add up to."""
@@ -61,6 +81,8 @@ def spent(events: Iterable[AnyEvent]) -> Spent:
     for event in events:
         if isinstance(event, ModelReplied):
             total = total.plus(event)
+        elif isinstance(event, AdviceGiven):
+            total = total.reviewed(event)
     return total
 
 

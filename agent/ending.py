@@ -11,6 +11,7 @@ from typing import NamedTuple
 from agent import loop
 from agent.autonomy.levels import Level
 from agent.autonomy.patches import on_changes
+from agent.autonomy.pending import pending
 from agent.budgets import spent
 from agent.checks import in_words
 from agent.constraints import hear
@@ -245,6 +246,7 @@ async def report(session: Session, judged: Judged) -> Report:
         files=len(changes.changes) if changes else 0,
         flagged=flagged,
         patch=session.folder.patch if changes else None,
+        question=next((each.asked.id for each in reversed(pending(session.journal.events))), None),
         resumable=not finished,
         spent=spent(session.journal.events),
         seconds=round(time.monotonic() - session.started, 1),

@@ -15,27 +15,21 @@ is told, and what is shown.
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from agent import chain
+from agent.asked import AdviceGiven, QuestionAnswered, QuestionAsked
+from agent.event import Event
 from agent.models.protocol import ToolCall, Usage
+from agent.network_events import NetworkFinished, NetworkRequested
 from agent.outcomes import Outcome
 from agent.texts import masked, without_surrogates
 from sandboxes.secrets import Secrets
-
-
-class Event(BaseModel):
-    """Base of all events. `time` is seconds since the epoch; unknown fields of newer versions are kept."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", ser_json_inf_nan="strings")
-
-    time: float = Field(default_factory=time.time)
 
 
 class SessionStarted(Event):
@@ -74,38 +68,6 @@ class SandboxOpened(Event):
     network: str = "none"
     runtime: str = ""
     """The OCI runtime that was asked for; empty for the engine's own choice."""
-
-
-class NetworkRequested(Event):
-    """A command asked the way out of a sandbox for a host; recorded before anything is dialled.
-
-    `request` counts the requests of one sandbox. `method` is CONNECT for a tunnel, and empty for what was no
-    request at all. `failed` means that the host's name has no address.
-    """
-
-    type: Literal["network.requested"] = "network.requested"
-    run_id: str
-    request: int
-    host: str
-    port: int
-    method: str
-    verdict: Literal["allowed", "refused", "failed"]
-    why: str = ""
-
-
-class NetworkFinished(Event):
-    """An allowed request is over: bytes sent to the host and received from it, and what went wrong."""
-
-    type: Literal["network.finished"] = "network.finished"
-    run_id: str
-    request: int
-    host: str
-    port: int
-    method: str
-    up: int
-    down: int
-    seconds: float
-    problem: str = ""
 
 
 class CheckpointMade(Event):
@@ -172,7 +134,8 @@ class GateDecided(Event):
     """What the gate said to a call, why, who answered, how long that took and what they were shown.
 
     `answers` are the kinds of answers that led there, in order (`setlevel`, then `yes`); `seconds` is the time
-    spent waiting for them. `edited_arguments` is the JSON text of what a person made of the call.
+    spent waiting for them. `edited_arguments` is the JSON text of what a person made of the call. `advice` is what
+    others, who did not decide, said to it.
     """
 
     type: Literal["gate.decided"] = "gate.decided"
@@ -188,6 +151,7 @@ class GateDecided(Event):
     reason: str = ""
     edited_arguments: str | None = None
     answers: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
 
 
 class ConstraintHeard(Event):
@@ -229,7 +193,7 @@ class CallFinished(Event):
     tool: str
     ok: bool
     text: str
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = Field(default_factory=dict)
     seconds: float | None = None
     submitted: bool = False
 
@@ -301,6 +265,9 @@ AnyEvent = Annotated[
     | UserMessage
     | ModelRequested
     | ModelReplied
+    | AdviceGiven
+    | QuestionAsked
+    | QuestionAnswered
     | GateDecided
     | ConstraintHeard
     | LevelChanged
@@ -321,7 +288,7 @@ class JournalDamaged(Exception):
 
 
 class Journal:
-    """Appends events to a file and keeps them in memory, in order."""
+    """Appends events to a file and keeps them in memory, in order. Each line is chained to the one before."""
 
     def __init__(self, path: Path, secrets: Secrets | None = None) -> None:
         """Open `path`, reading what is there. A torn last line is cut off before anything is added.
@@ -331,32 +298,37 @@ class Journal:
         self.path = path
         self._secrets = secrets or Secrets()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb+", buffering=0)
+        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb+", buffering=0)
         try:
             os.fchmod(self._file.fileno(), 0o600)
-            self.events, self._size = _read(path)
+            data = path.read_bytes()
+            self.events, self._size = _read(path, data)
+            self._chain = chain.last_hash(data[: self._size])
             os.ftruncate(self._file.fileno(), self._size)
         except BaseException:
             self._file.close()
             raise
 
     def append(self, event: AnyEvent, *, durable: bool = False) -> AnyEvent:
-        """Add one event; it has left this process when this returns (`durable`: it is on the disk).
+        """Add one event; it has left this process when this returns.
 
+        `durable`, and whatever a person answered: it is on the disk then, and the head says that it is there.
         Returns it as it was written, without the values of secrets: what follows from it is made of that.
 
         When it cannot be written whole (disk full), nothing of it stays and OSError names the journal.
         """
         if self._secrets and (fields := masked(event.model_dump(), self._secrets, _is_event)) is not None:
             event = _EVENT.validate_python(fields)
-        line, event = _line(event)
+        body, event = _body(event)
+        line, link = chain.seal(self._chain, body)
         descriptor = self._file.fileno()
         try:
             written = 0
             while written < len(line):
                 written += os.pwrite(descriptor, line[written:], self._size + written)
-            if durable:
+            if durable or _weighs(event):
                 os.fsync(descriptor)
+                self._write_head(link)
         except BaseException as error:
             os.ftruncate(descriptor, self._size)
             if isinstance(error, OSError):
@@ -365,8 +337,16 @@ class Journal:
                 ) from error
             raise
         self._size += len(line)
+        self._chain = link
         self.events.append(event)
         return event
+
+    def _write_head(self, link: str) -> None:
+        head = os.open(chain.head_path(self.path), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            chain.write_head(head, len(self.events) + 1, link)
+        finally:
+            os.close(head)
 
     def close(self) -> None:
         """Close the file; safe to repeat."""
@@ -383,7 +363,7 @@ class Journal:
 
 def read_events(path: Path) -> list[AnyEvent]:
     """All whole events of a journal, which may be in use. Raises JournalDamaged, FileNotFoundError."""
-    return _read(path)[0]
+    return _read(path, path.read_bytes())[0]
 
 
 def _is_event(fields: dict[str, Any]) -> bool:
@@ -394,34 +374,34 @@ def _is_event(fields: dict[str, Any]) -> bool:
     return True
 
 
-def _line(event: AnyEvent) -> tuple[bytes, AnyEvent]:
-    """The event as one line, and the event as that line will be read."""
+def _weighs(event: AnyEvent) -> bool:
+    """Whether an event has to survive a power cut, and its absence to show: whatever a person decided."""
+    return isinstance(event, LevelChanged | QuestionAsked | QuestionAnswered) or (
+        isinstance(event, GateDecided) and bool(event.answers)
+    )
+
+
+def _body(event: AnyEvent) -> tuple[bytes, AnyEvent]:
+    """The event as JSON, and the event as that will be read."""
     try:
-        return event.model_dump_json().encode() + b"\n", event
+        return event.model_dump_json().encode(), event
     except PydanticSerializationError:
         # A model's JSON or a file's name can hold half a surrogate pair, which UTF-8 cannot.
         event = _EVENT.validate_python(without_surrogates(event.model_dump()))
-        return event.model_dump_json().encode() + b"\n", event
+        return event.model_dump_json().encode(), event
 
 
-def _read(path: Path) -> tuple[list[AnyEvent], int]:
+def _read(path: Path, data: bytes) -> tuple[list[AnyEvent], int]:
     """The events and the length in bytes of the part that is whole."""
     events: list[AnyEvent] = []
     whole = 0
-    for number, line in _lines(path.read_bytes()):
+    for line in chain.lines_of(data):
         if not line.endswith(b"\n"):
             break
         try:
-            events.append(_EVENT.validate_json(line))
+            events.append(_EVENT.validate_json(chain.opened(line)[0]))
         except ValidationError as error:
-            raise JournalDamaged(f"{path}, line {number}, is not an event: {error.errors()[0]['msg']}") from error
+            number, problem = len(events) + 1, error.errors()[0]["msg"]
+            raise JournalDamaged(f"{path}, line {number}, is not an event: {problem}") from error
         whole += len(line)
     return events, whole
-
-
-def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
-    start, number = 0, 1
-    while start < len(data):
-        end = data.find(b"\n", start) + 1 or len(data)
-        yield number, data[start:end]
-        start, number = end, number + 1

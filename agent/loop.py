@@ -14,7 +14,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from agent.autonomy.answers import ApprovalNeeded
 from agent.autonomy.gate import Ruling
+from agent.autonomy.pending import pending
 from agent.checks import in_words
 from agent.context.data import as_data
 from agent.journal import CallFinished, CallStarted, CheckpointMade, UserMessage
@@ -52,29 +54,35 @@ NOT_ALONE = (
 async def run(work: Work) -> End:
     """Let the model work until it submits and the checks pass, or something else ends it.
 
-    Raises ModelError, SandboxLost and CancelledError; calls left open then are the caller's to `backfill`.
+    Raises ModelError, SandboxLost, ApprovalNeeded and CancelledError; calls left open then are the caller's to
+    `backfill`.
     """
     silent = refused = 0
     repetition = Repetition()
+    reply = work.left_open()  # calls that waited for an answer when an earlier run stopped
     while True:
-        if over := work.over_budget():
-            return End(Outcome.BUDGET, f"the budget is used up: {over}")
-        reply = await work.turn()
+        if reply is None:
+            if over := work.over_budget():
+                return End(Outcome.BUDGET, f"the budget is used up: {over}")
+            reply = await work.turn()
         if not reply.calls:
             silent += 1
             if silent >= MAX_SILENT_TURNS:
                 return End(Outcome.STUCK, f"the model answered {silent} times without calling a tool", reply.text)
             work.record(UserMessage(role="user", text=_nudge(reply)))
+            reply = None
             continue
         silent = 0
         submitted: ToolResult | None = None
         for call in reply.calls:
-            result, quit_now = await carry_out(work, call, alone=len(reply.calls) == 1)
+            result, quit_now = await carry_out(work, call, alone=work.conversation.calls == 1)
             if quit_now:
                 return End(Outcome.INTERRUPTED, QUIT)
             if stuck := repetition.stuck(call, result):
                 return End(Outcome.STUCK, stuck)
             submitted = result if result.submitted else submitted
+        work.greet()
+        reply = None
         if submitted is not None:
             end = await _judge(work, str(submitted.facts.get("summary") or ""))
             refused += 1
@@ -99,7 +107,10 @@ async def carry_out(work: Work, call: ToolCall, *, alone: bool = True) -> tuple[
         await work.heard(ruling.said)
     if ruling.verdict == "deny":
         refusal = ToolResult(f"Not done: {ruling.reason}", ok=False, facts={"denied": True})
-        return _finish(work, call, refusal, None), False
+        _finish(work, call, refusal, None)
+        if ruling.stop:
+            raise ApprovalNeeded(ruling.stop, ruling.summary)
+        return refusal, False
     args = tool.arguments.model_validate(ruling.arguments)
     work.record(CallStarted(call=call.id, tool=tool.name, arguments=args.model_dump_json(exclude_unset=True)))
     start = time.monotonic()
@@ -149,9 +160,17 @@ def _in_words(place: tuple[int | str, ...], problem: str) -> str:
 
 
 def backfill(work: Work) -> None:
-    """Give every call that was left without a result an honest error, so that the conversation stays valid."""
+    """Give every call that was left without a result an honest error, so that the conversation stays valid.
+
+    Not while one of them waits for a person's answer: with that, they go on where they stopped.
+    """
+    open_calls = work.conversation.unanswered()
+    if open_calls and not {call.id for call in open_calls}.isdisjoint(
+        each.asked.call for each in pending(work.journal.events)
+    ):
+        return
     begun = {event.call for event in standing(work.journal.events) if isinstance(event, CallStarted)}
-    for call in work.conversation.unanswered():
+    for call in open_calls:
         text = INTERRUPTED if call.id in begun else NOT_BEGUN
         work.record(CallFinished(call=call.id, tool=call.name, ok=False, text=text, facts={"interrupted": True}))
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.autonomy.gate import Answer, Approver, Question
+from agent.autonomy.answers import Answer
+from agent.autonomy.gate import Approver, Question
 from agent.journal import AnyEvent, CallFinished, CallStarted, CheckRun, ModelReplied
 from agent.work import Watcher
 from sandboxes.secrets import Secrets

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from agent.journal import NetworkFinished, NetworkRequested, SessionEnded
+from agent.journal import SessionEnded
+from agent.network_events import NetworkFinished, NetworkRequested
 from agent.session import Session
 from sandboxes.network.outside import Asked, Egress, News, Outside
 from sandboxes.network.rules import Network

@@ -315,7 +315,9 @@ def _begin_conversation(
         now = NOW.format(level=level.label, check=check).rstrip()
         back = ALL_BACK if isinstance(files, CheckpointMade) else FILES_BACK if files else FILES_LOST
         words = REWOUND if just_rewound(session.journal.events) else RESUMED
-        work.record(UserMessage(role="user", text=words.format(files=back) + now))
+        work.greeting = UserMessage(role="user", text=words.format(files=back) + now)
+        if work.left_open() is None:
+            work.greet()
         return
     reach = network.reach_of(session)
     prompt = render(

@@ -17,6 +17,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from agent import loop
+from agent.autonomy.answers import ApprovalNeeded
 from agent.constraints import UserQuit
 from agent.ending import Judged, check_and_deliver, recover_delivery, report, take_patch
 from agent.journal import AnyEvent, ModelReplied, PatchTaken, UserMessage
@@ -117,6 +118,8 @@ async def _bounded(session: Session, part: Coroutine[Any, Any, T], *, guarded: b
         return End(Outcome.APPROVAL_NEEDED, f"the sandbox is not opened to the whole network: {error}")
     except UserQuit:
         return End(Outcome.INTERRUPTED, loop.QUIT)
+    except ApprovalNeeded as error:
+        return End(Outcome.APPROVAL_NEEDED, str(error), error.summary)
     except PatchProblem as error:
         return End(Outcome.CHECKS_FAIL, f"the changes cannot be taken out: {error}")
     except UsageProblem as error:
@@ -137,6 +140,7 @@ async def _bounded(session: Session, part: Coroutine[Any, Any, T], *, guarded: b
 async def _close(session: Session) -> None:
     """Let go of the model and the sandbox. A sandbox whose work is not safe yet is only stopped."""
     try:
+        await session.let_go()
         if session.model is not None:
             await session.model.close()
         if session.spares is not None:

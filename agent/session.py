@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from agent.autonomy.gate import Answer, Approver, Gate, Question
+from agent.autonomy.answers import Answer
+from agent.autonomy.gate import Approver, Gate, Question
 from agent.autonomy.rules import Placed
 from agent.budgets import Spent
 from agent.checkpoints import Checkpoints
@@ -34,7 +35,10 @@ T = TypeVar("T")
 
 
 class Report(BaseModel):
-    """What a session came to; `--json` prints it. `seconds` are of this run, `spent` of the whole session."""
+    """What a session came to; `--json` prints it. `seconds` are of this run, `spent` of the whole session.
+
+    `question` waits for `bridle approve`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,6 +54,7 @@ class Report(BaseModel):
     flagged: tuple[str, ...] = ()
     patch: Path | None = None
     resumable: bool = True
+    question: str | None = None
     spent: Spent = Spent()
     seconds: float = 0.0
 
@@ -123,9 +128,13 @@ class LateModel:
             await self._made.close()
 
 
+async def _nothing() -> None:
+    """What is let go of where the approver holds nothing."""
+
+
 @dataclass(slots=True)
 class Session:
-    """Everything one session needs, handed in; and what it has opened so far.
+    """Everything one session needs, handed in; and what it has opened so far. `let_go` closes the approver.
 
     `safe` says that the sandbox holds nothing which is not saved or delivered. `outside` is how hosts are reached,
     by default this machine's own way. `rules` are those of the files; what the user says meanwhile comes on top.
@@ -157,6 +166,7 @@ class Session:
     check: SandboxSpec | None = None
     model: Model | None = None
     safe: bool = True
+    let_go: Callable[[], Awaitable[None]] = _nothing
     started: float = field(default_factory=time.monotonic)
 
     def record(self, event: AnyEvent) -> None:

@@ -31,6 +31,7 @@ from sandboxes.network.rules import Network, NetworkMode, parse_rule
 from sandboxes.select import BackendChoice
 
 Strategy = Literal["loop", "repair"]
+OnAsk = Literal["ask", "deny", "stop", "wait"]
 
 _RUNTIME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 MAX_REPOSITORY_FILE = 64 << 10
@@ -54,6 +55,17 @@ class Settings(BaseSettings):
     """`docker`, `bubblewrap`, or `auto`: Docker where an engine answers, else bubblewrap."""
     runtime: str | None = None
     """The OCI runtime of Docker's containers, such as `runsc`; by default the engine's own choice."""
+    on_ask: OnAsk | None = None
+    """What becomes of a question: `ask` at the terminal, and deny without one (the default); or `deny`, `stop`,
+    `wait`."""
+    approval_timeout: float | None = Field(default=None, gt=0)
+    """Seconds until a question that nobody answers is denied."""
+    policy: str | None = None
+    """A file of answers to what would be asked."""
+    approver_cmd: str | None = None
+    """A program that answers what would be asked."""
+    judge: str | None = None
+    """A model that reviews what is asked, by name."""
     image: str | None = None
     """`host`, or an image that the engine has; by default the repository's choice, else `host`."""
     strategy: Strategy | None = None
@@ -94,6 +106,11 @@ class Settings(BaseSettings):
         if value is not None and not _RUNTIME.fullmatch(value):
             raise ValueError("it has to be a runtime's name, such as runsc")
         return value
+
+    @field_validator("policy")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        return None if value is None else str(Path(value).expanduser().absolute())
 
     @field_validator("allow_hosts", mode="before")
     @classmethod

@@ -1,6 +1,7 @@
 """Where sessions are kept: one folder each, below the user's state folder.
 
     sessions/ID/journal.jsonl   the record
+    sessions/ID/journal.head    how long the record was, and its last hash, when that was last made durable
     sessions/ID/base.tar        the working tree as it was taken in
     sessions/ID/base.json       its manifest
     sessions/ID/workspace.tar   the sandbox's workspace, when a session ended or died unfinished
@@ -20,6 +21,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent import chain
 from agent.journal import (
     AnyEvent,
     Delivered,
@@ -179,7 +181,7 @@ class Store:
         if session is None:
             return False
         folder = SessionFolder(self.sessions / session)
-        if _is_locked(folder):
+        if is_locked(folder):
             return True
         try:
             return why_not_resumable(read_events(folder.journal)) is None
@@ -209,11 +211,11 @@ def _line(name: str, folder: SessionFolder) -> SessionLine:
         return SessionLine(name, start.task, start.repository, start.time, last.outcome.value, last.resumable)
     if isinstance(last, SessionRewound):
         return SessionLine(name, start.task, start.repository, start.time, "rewound", True)
-    outcome = "running" if _is_locked(folder) else "died"
+    outcome = "running" if is_locked(folder) else "died"
     return SessionLine(name, start.task, start.repository, start.time, outcome, outcome == "died")
 
 
-def _is_locked(folder: SessionFolder) -> bool:
+def is_locked(folder: SessionFolder) -> bool:
     """Whether a process works on the session, without getting in its way or leaving anything behind."""
     try:
         descriptor = os.open(folder.path / "lock", os.O_RDONLY | os.O_CLOEXEC)
@@ -229,11 +231,23 @@ def _is_locked(folder: SessionFolder) -> bool:
 
 
 def open_journal(folder: SessionFolder, secrets: Secrets | None = None) -> Journal:
-    """The session's journal, for appending, with `secrets` masked. Raises UsageProblem when it is damaged."""
+    """The session's journal, for appending, with `secrets` masked.
+
+    Raises UsageProblem when it is damaged, or its end was cut off: going on after a cut would write a new head,
+    and the cut would not show any more.
+    """
     try:
-        return Journal(folder.journal, secrets)
+        journal = Journal(folder.journal, secrets)
     except JournalDamaged as error:
         raise UsageProblem(f"the journal cannot be read: {error}") from error
+    checked = chain.check(folder.journal)
+    if checked.replaced:
+        journal.close()
+        raise UsageProblem(
+            f"the journal of session {folder.id} is not what it was: {checked.problems[-1]}. `bridle audit` says "
+            f"more; to go on all the same, remove {chain.head_path(folder.journal)}"
+        )
+    return journal
 
 
 def events_of(folder: SessionFolder) -> list[AnyEvent]:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from agent.autonomy.gate import Gate
-from agent.budgets import Budgets, Spent, exceeded, spent
+from agent.budgets import Budgets, Spent, exceeded, reviews, spent
 from agent.checkpoints import Checkpoints
 from agent.context.conversation import TURN, Conversation
-from agent.journal import AnyEvent, CheckRun, Journal, ModelReplied
+from agent.journal import AnyEvent, CheckRun, Journal, ModelReplied, UserMessage
 from agent.models.fingerprint import request_event
 from agent.models.prices import Prices, cost
 from agent.models.profiles import Profile
@@ -63,6 +63,8 @@ async def _unheard(_: str) -> None:
 class Work:
     """One session at work. `submitted` is called when the model says that it is done, before that is checked;
     `heard` with what the user says meanwhile.
+
+    `greeting` is said to the model once the calls have results that waited for an answer when the session stopped.
     """
 
     task: str
@@ -81,8 +83,10 @@ class Work:
     watch: Watcher
     submitted: Callable[[], None] = _nothing
     heard: Callable[[str], Awaitable[None]] = _unheard
+    greeting: UserMessage | None = None
     specs: tuple[ToolSpec, ...] = field(init=False)
     used: Spent = field(init=False)
+    _counted: int = field(init=False)
 
     def __post_init__(self) -> None:
         described = map(describe, self.tools.values())
@@ -91,6 +95,7 @@ class Work:
             for each in described
         )
         self.used = spent(standing(self.journal.events))
+        self._counted = len(self.journal.events)
 
     @property
     def check(self) -> str | None:
@@ -108,7 +113,20 @@ class Work:
 
     def over_budget(self) -> str | None:
         """Which budget is used up, in words."""
+        self.used = reviews(self.used, self.journal.events[self._counted :])
+        self._counted = len(self.journal.events)
         return exceeded(self.budgets, self.used)
+
+    def left_open(self) -> Reply | None:
+        """The calls of the last reply that have no result yet; None when all have."""
+        calls = self.conversation.unanswered()
+        return Reply(calls=tuple(calls)) if calls else None
+
+    def greet(self) -> None:
+        """Say the greeting, if it has not been said."""
+        if self.greeting is not None:
+            self.record(self.greeting)
+            self.greeting = None
 
     async def turn(self) -> Reply:
         """The model's next turn in the conversation."""

@@ -31,6 +31,16 @@ Autonomy = Annotated[
     str | None,
     typer.Option("--autonomy", "-a", help="0 plan, 1 ask, 2 edit, 3 contained (default), 4 trusted, 5 full."),
 ]
+OnAsk = Annotated[
+    str | None,
+    typer.Option(
+        help="What to do with a question: `ask` (default; without a terminal, deny), `deny`, `stop`, `wait`."
+    ),
+]
+Policy = Annotated[str | None, typer.Option(help="A file of answers by tool, effects and paths (TOML).")]
+ApproverCmd = Annotated[str | None, typer.Option(help="A program that answers: JSON in, JSON out, no shell.")]
+Judge = Annotated[str | None, typer.Option(help="A model that reviews what is asked, and advises.")]
+ApprovalTimeout = Annotated[float | None, typer.Option(help="Seconds until an unanswered question is denied.")]
 Verify = Annotated[str | None, typer.Option(help="The command that must pass; found for pytest projects.")]
 VerifyTimeout = Annotated[float | None, typer.Option(help="Seconds the verify command may take (600).")]
 BackendName = Annotated[
@@ -79,7 +89,8 @@ MaxTime = Annotated[
 Json = Annotated[
     bool,
     typer.Option(
-        "--json", help="Print the result as one JSON object, and never ask: what would be asked is denied."
+        "--json",
+        help="Print the result as one JSON object, and never ask here; --on-ask then denies by default.",
     ),
 ]
 
@@ -92,6 +103,11 @@ def fix(
     model: ModelName = None,
     base_url: BaseUrl = None,
     autonomy: Autonomy = None,
+    on_ask: OnAsk = None,
+    approval_timeout: ApprovalTimeout = None,
+    policy: Policy = None,
+    approver_cmd: ApproverCmd = None,
+    judge: Judge = None,
     verify: Verify = None,
     verify_timeout: VerifyTimeout = None,
     backend: BackendName = None,
@@ -140,6 +156,11 @@ def resume(
     model: ModelName = None,
     base_url: BaseUrl = None,
     autonomy: Autonomy = None,
+    on_ask: OnAsk = None,
+    approval_timeout: ApprovalTimeout = None,
+    policy: Policy = None,
+    approver_cmd: ApproverCmd = None,
+    judge: Judge = None,
     verify: Verify = None,
     verify_timeout: VerifyTimeout = None,
     backend: BackendName = None,
@@ -261,7 +282,7 @@ def _go(
     import asyncio
 
     from agent import log
-    from agent.autonomy.approvers import AbsentApprover, default_approver
+    from agent.autonomy.approvers.compose import compose
     from agent.masking import MaskedApprover, MaskedWatcher
     from agent.models.select import make_model
     from agent.repository.environment import virtual_environment
@@ -272,11 +293,15 @@ def _go(
 
     log.configure(secrets)
     watch = MaskedWatcher(QuietWatcher() if as_json else TerminalWatcher(console(), secrets.mask), secrets)
-    approver = AbsentApprover() if as_json else default_approver()
     environment = virtual_environment(repository)
     chosen = choose(settings.backend, host_paths=[environment] if environment else [], runtime=settings.runtime)
     if chosen.note:
         watch.note(chosen.note)
+
+    def record(event: AnyEvent) -> None:
+        session.record(event)
+
+    chain = compose(settings, folder.path, journal.events, record, watch.note, may_ask=not as_json)
     session = Session(
         folder=folder,
         journal=journal,
@@ -286,7 +311,8 @@ def _go(
         store=Store(),
         backend=chosen.backend,
         others=other_backends(chosen.backend, asked_engine=settings.backend == "auto"),
-        approver=PatientApprover(MaskedApprover(approver, secrets)),
+        approver=PatientApprover(MaskedApprover(chain, secrets)),
+        let_go=chain.close,
         watch=watch,
         make_model=lambda: make_model(settings.model or "", base_url=settings.base_url, on_retry=watch.note),
         secrets=secrets,

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import clean, demo, doctor, fix, model, rewind, rules, sessions
+from cli import approve, audit, clean, demo, doctor, fix, model, rewind, rules, sessions
 
 app = typer.Typer(
     name="bridle",
@@ -22,6 +22,8 @@ app.command("resume")(fix.resume)
 app.command("rewind")(rewind.rewind)
 app.command("sessions")(sessions.sessions)
 app.command("show")(sessions.show)
+app.command("approve")(approve.approve)
+app.command("audit")(audit.audit)
 app.command("clean")(clean.clean)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

@@ -30,8 +30,6 @@ from agent.journal import (
     GateDecided,
     LevelChanged,
     ModelReplied,
-    NetworkFinished,
-    NetworkRequested,
     PatchTaken,
     SandboxOpened,
     SessionEnded,
@@ -39,6 +37,7 @@ from agent.journal import (
     SessionStarted,
     UserMessage,
 )
+from agent.network_events import NetworkFinished, NetworkRequested
 from agent.session import Report
 from cli.live import LiveOutput
 from tools.text import plural
@@ -248,6 +247,8 @@ def show_report(out: Console, report: Report) -> None:
         _line(out, f"Take it: git merge {report.branch}")
     elif report.patch:
         _line(out, f"The changes so far: bridle show {report.session} --diff")
+    if report.question:
+        _line(out, f"Answer:  bridle approve {report.session}")
     if report.resumable:
         _line(out, f"Go on:   bridle resume {report.session}")
 

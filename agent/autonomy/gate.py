@@ -20,7 +20,9 @@ from typing import Any, Literal, Protocol, assert_never
 
 from pydantic import ValidationError
 
+from agent.autonomy.answers import Always, Answer, Edit, No, Quit, SetLevel, Yes
 from agent.autonomy.calls import Call, Part, describe
+from agent.autonomy.denials import Denials
 from agent.autonomy.judging import Judgement, judge
 from agent.autonomy.levels import Level, allowed
 from agent.autonomy.remembered import Remembered, Shape, shape_of
@@ -30,6 +32,7 @@ from agent.journal import AnyEvent, GateDecided, LevelChanged
 from agent.models.protocol import ToolCall
 from sandboxes.protocol import FileError
 from tools.protocol import EVERY_EFFECT, Arguments, Effect, Effects, Preview, Tool, Workbench
+from tools.text import one_line
 
 MAX_SHOWN = 16_000
 """Characters of what was shown that go into the journal."""
@@ -42,7 +45,8 @@ class Question:
     `because` are the effects that made the gate ask, `cause` says why in words, and `by` what decided so: `table`,
     `guarded` or the label of a rule. `always` says what "always" would
     remember ("" where it would remember nothing). `note` says why the same call is asked about again. `listed`:
-    the network is a list of hosts.
+    the network is a list of hosts. `insist` says why a person is asked whatever the level; neither a policy nor a
+    model may say yes then. `advice` are lines of others who were asked before, and may be a model's text.
     """
 
     call: ToolCall
@@ -58,46 +62,8 @@ class Question:
     note: str = ""
     listed: bool = False
     by: str = "table"
-
-
-@dataclass(frozen=True, slots=True)
-class Yes:
-    """Run it."""
-
-
-@dataclass(frozen=True, slots=True)
-class No:
-    """Do not run it; the model reads `reason`. `unattended`: nobody was there to say so."""
-
-    reason: str = ""
-    unattended: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Always:
-    """Yes, and to the same shape of call for the rest of this session."""
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """Yes, with these arguments instead; asked again if the edited call could do more than what was shown."""
-
-    arguments: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class SetLevel:
-    """Move the slider, then judge the call again."""
-
-    level: Level
-
-
-@dataclass(frozen=True, slots=True)
-class Quit:
-    """End the session; the call does not run."""
-
-
-Answer = Yes | No | Always | Edit | SetLevel | Quit
+    insist: str = ""
+    advice: tuple[str, ...] = ()
 
 
 class Approver(Protocol):
@@ -114,7 +80,7 @@ class Approver(Protocol):
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """What the gate says. `arguments` are those to run with; `reason` is a sentence for the model, `said` are the
-    words in it that are the person's own.
+    words in it that are the person's own. `stop` says that too much was refused to go on, and `summary` what.
     """
 
     verdict: Literal["allow", "deny"]
@@ -122,6 +88,8 @@ class Ruling:
     reason: str = ""
     quit: bool = False
     said: str = ""
+    stop: str = ""
+    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +126,8 @@ class _Asked:
     note: str = ""
     shown: str = ""
     seconds: float = 0.0
+    by: str = ""
+    advice: tuple[str, ...] = ()
     answers: list[str] = field(default_factory=list)
 
 
@@ -186,6 +156,7 @@ class Gate:
         self._listed = listed
         self._rules = tuple(rules)
         self._remembered = Remembered()
+        self._denials = Denials()
         self._one_at_a_time = asyncio.Lock()
         self._quit = False
 
@@ -253,7 +224,7 @@ class Gate:
     def _standing(self, case: _Case, asked: _Asked) -> Ruling | None:
         """The ruling as things stand, journalled; None when the approver has to be asked."""
         judged = self._judge(case)
-        why, who = judged.cause, self._approver.name
+        why, who = judged.cause, asked.by or self._approver.name
         if asked.quit or self._quit:
             return self._rule(case, asked, "deny", why, who, "the user ended the session")
         if asked.refusal is not None:
@@ -289,6 +260,7 @@ class Gate:
             note=asked.note,
             listed=self._listed,
             by=judged.by,
+            insist=judged.cause if judged.each_time else "",
         )
         self.asked += 1
         asked.approved, asked.note, asked.seen = None, "", judged.reasons
@@ -297,6 +269,7 @@ class Gate:
         answer = await self._approver.ask(question)
         asked.seconds += time.monotonic() - start
         asked.answers.append(type(answer).__name__.lower())
+        asked.by, asked.advice = answer.by, answer.advice
         return self._take(answer, case, asked)
 
     def _take(self, answer: Answer, case: _Case, asked: _Asked) -> _Case:
@@ -347,12 +320,29 @@ class Gate:
                 reason=reason,
                 edited_arguments=json.dumps(case.arguments) if asked.edited else None,
                 answers=tuple(asked.answers),
+                advice=asked.advice,
             )
         )
         self.denied += verdict == "deny"
         refusal = asked.refusal
         said = refusal.reason if refusal is not None and not refusal.unattended else ""
-        return Ruling(verdict, case.arguments, reason, quit=asked.quit or self._quit, said=said)
+        stop = self._count(case, asked, verdict, reason)
+        summary = self._denials.summary if stop else ""
+        return Ruling(
+            verdict, case.arguments, reason, quit=asked.quit or self._quit, said=said, stop=stop, summary=summary
+        )
+
+    def _count(self, case: _Case, asked: _Asked, verdict: str, reason: str) -> str:
+        """Why the session stops after this ruling; "" when it goes on. See `denials.py` for what counts."""
+        if verdict == "allow":
+            self._denials.allowed()
+            return ""
+        refusal = asked.refusal
+        attended = refusal is not None and not refusal.unattended and not refusal.by
+        if attended or self._level is Level.PLAN or asked.quit or self._quit:
+            return ""
+        words = " ".join(value for value in case.arguments.values() if isinstance(value, str))
+        return self._denials.denied(one_line(f"{case.tool} {words}", 100), reason)
 
 
 def _session_case(
@@ -422,7 +412,8 @@ async def _preview(case: _Case) -> Preview:
 def _refusal_words(refusal: No, why: str) -> str:
     if refusal.unattended:
         return f"{refusal.reason}, and {why}"
-    return f"the user said no: {refusal.reason}" if refusal.reason else "the user said no, without a reason"
+    who = refusal.by or "the user"
+    return f"{who} said no: {refusal.reason}" if refusal.reason else f"{who} said no, without a reason"
 
 
 def _shown(preview: Preview) -> str:

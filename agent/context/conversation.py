@@ -13,11 +13,15 @@ TURN = "turn"
 
 
 class Conversation:
-    """Messages in order. `known` of them were part of an earlier request already. What was undone is not there."""
+    """Messages in order. `known` of them were part of an earlier request already. What was undone is not there.
+
+    `calls` is the number of calls in the last reply.
+    """
 
     def __init__(self, events: Iterable[AnyEvent] = ()) -> None:
         self.messages: list[Message] = []
         self.known = 0
+        self.calls = 0
         self._purpose = TURN
         self._open: dict[str, ToolCall] = {}
         for event in standing(events):
@@ -34,6 +38,7 @@ class Conversation:
         elif isinstance(event, ModelReplied) and self._purpose == TURN:
             self.messages.append(Message(role="assistant", content=event.text, tool_calls=event.calls))
             self._open = {call.id: call for call in event.calls}
+            self.calls = len(event.calls)
         elif isinstance(event, CallFinished):
             self._open.pop(event.call, None)
             self.messages.append(

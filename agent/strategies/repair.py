@@ -16,6 +16,7 @@ import json
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from agent.autonomy.answers import ApprovalNeeded
 from agent.autonomy.levels import Level
 from agent.checks import in_words
 from agent.journal import AttemptMade, CheckRun
@@ -218,6 +219,8 @@ async def _may_write(work: Work, arguments: dict[str, str], tries: Tries) -> Arg
         raise _Stop(End(Outcome.INTERRUPTED, QUIT))
     if ruling.verdict == "allow":
         return tool.arguments.model_validate(ruling.arguments)
+    if ruling.stop:
+        raise ApprovalNeeded(ruling.stop, ruling.summary)
     if work.gate.needed_approval:
         raise _Stop(End(Outcome.CHECKS_FAIL, f"`{work.check}` does not pass yet, and going on needed a yes"))
     tries.remarks.append(f"Not like this: {ruling.reason}")

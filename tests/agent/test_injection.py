@@ -15,7 +15,7 @@ from support.saying import Saying
 from support.service import Answer, submit
 from support.world import World
 
-from agent.autonomy.gate import Yes
+from agent.autonomy.answers import Yes
 from agent.autonomy.levels import Level
 from agent.journal import CallFinished, NetworkRequested, read_events
 from agent.outcomes import Outcome

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.journal import (
@@ -88,6 +88,7 @@ def test_every_event_reads_back_as_it_was_written(
 ) -> None:
     path = tmp_path_factory.mktemp("round") / "journal.jsonl"
 
+    @settings(deadline=None)  # what a person decided waits for the disk
     @given(event=_events_of(kind))
     def round_trip(event: Any) -> None:
         path.unlink(missing_ok=True)

@@ -14,8 +14,8 @@ from support.saying import Saying
 from support.service import Answer, submit
 from support.world import World
 
+from agent.autonomy.answers import Quit, Yes
 from agent.autonomy.approvers import AbsentApprover
-from agent.autonomy.gate import Quit, Yes
 from agent.autonomy.levels import Level, decide
 from agent.journal import NetworkFinished, NetworkRequested, SandboxOpened, read_events
 from agent.outcomes import Outcome, UsageProblem

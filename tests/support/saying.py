@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.autonomy.gate import Answer as Said
+from agent.autonomy.answers import Answer as Said
 from agent.autonomy.gate import Question
 
 

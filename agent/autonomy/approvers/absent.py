@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agent.autonomy.gate import Answer, No, Question
+from agent.autonomy.answers import Answer, No
+from agent.autonomy.gate import Question
 
 
 class AbsentApprover:

@@ -62,6 +62,8 @@ def show(question: Question, console: Console) -> None:
     console.print(Text(f"  because {why if question.by == 'table' else visible(question.cause)}", overflow="fold"))
     if question.cwd:
         console.print(Text(f"  in {shorten(visible(question.cwd), lines=1, columns=200).text}", overflow="fold"))
+    for advice in question.advice:
+        console.print(Text(f"  advice of {visible(advice)}", style="yellow", overflow="fold"))
     if question.note:
         console.print(Text(f"  note: {visible(question.note)}", style="yellow", overflow="fold"))
 

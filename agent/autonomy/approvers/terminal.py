@@ -16,8 +16,9 @@ import sys
 import termios
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
+from agent.autonomy.answers import Always, Answer, Edit, No, Quit, SetLevel, Yes
 from agent.autonomy.approvers.screen import coloured, everything, make_console, show
-from agent.autonomy.gate import Always, Answer, Edit, No, Question, Quit, SetLevel, Yes
+from agent.autonomy.gate import Question
 from agent.autonomy.levels import Level, parse_level
 from agent.autonomy.visible import visible
 from agent.autonomy.words import explain, level_words, names

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from agent.autonomy.answers import Always, Answer, Edit, No, Quit, SetLevel, Yes
 from agent.autonomy.approvers.absent import AbsentApprover
-from agent.autonomy.gate import Always, Answer, Approver, Edit, Gate, No, Question, Quit, Ruling, SetLevel, Yes
+from agent.autonomy.gate import Approver, Gate, Question, Ruling
 from agent.autonomy.levels import Level
 from agent.autonomy.rules import Placed, Rule
 from agent.journal import AnyEvent, GateDecided, LevelChanged

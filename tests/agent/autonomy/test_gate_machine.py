@@ -23,7 +23,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from agent.autonomy.gate import Always, Answer, Edit, Gate, No, Question, Quit, Ruling, SetLevel, Yes
+from agent.autonomy.answers import Always, Answer, Edit, No, Quit, SetLevel, Yes
+from agent.autonomy.gate import Gate, Question, Ruling
 from agent.autonomy.levels import Level
 from agent.journal import AnyEvent, GateDecided, LevelChanged
 from agent.models.protocol import ToolCall

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from support.service import Answer, Service
 
+from agent.autonomy.answers import Answer as Ruled
 from agent.autonomy.approvers import AbsentApprover
-from agent.autonomy.gate import Answer as Ruled
 from agent.autonomy.gate import Approver, Gate, Question
 from agent.autonomy.levels import Level
 from agent.budgets import Budgets

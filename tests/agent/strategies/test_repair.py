@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.service import Answer
 
-from agent.autonomy.gate import No, Quit, Yes
+from agent.autonomy.answers import No, Quit, Yes
 from agent.autonomy.levels import Level
 from agent.models.protocol import ModelError
 from agent.outcomes import Outcome

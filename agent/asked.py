@@ -1,0 +1,63 @@
+"""The events of questions that wait for a person who is not there: what was asked, and what was answered later."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from agent.event import Event
+from agent.models.protocol import Usage
+
+QuestionAnswerKind = Literal["yes", "always", "no"]
+
+
+class QuestionAsked(Event):
+    """A question waits for `bridle approve`: all of what a person has to see, and all that an answer is bound to.
+
+    `id` names this asking; `digest` is the hash of what would run and of what was shown. `arguments` is JSON.
+    `title`, `detail` and `diff` are the preview. `wait`: the session stays open for the answer, for at most
+    `timeout` seconds; otherwise it ends, and goes on when it is resumed.
+    """
+
+    type: Literal["question.asked"] = "question.asked"
+    id: str
+    digest: str
+    call: str
+    tool: str
+    arguments: str
+    effects: tuple[str, ...]
+    because: tuple[str, ...]
+    cause: str
+    level: int
+    title: str
+    detail: str = ""
+    diff: str = ""
+    cwd: str = ""
+    always: str = ""
+    note: str = ""
+    advice: tuple[str, ...] = ()
+    listed: bool = False
+    insist: str = ""
+    wait: bool = False
+    timeout: float | None = None
+
+
+class QuestionAnswered(Event):
+    """A person answered a waiting question. It counts once, and for what has this `digest` alone."""
+
+    type: Literal["question.answered"] = "question.answered"
+    id: str
+    digest: str
+    answer: QuestionAnswerKind
+    by: str
+    reason: str = ""
+    seconds: float = 0.0
+
+
+class AdviceGiven(Event):
+    """What a model that reviews calls answered, word for word, before anything was made of it."""
+
+    type: Literal["advice.given"] = "advice.given"
+    call: str
+    by: str
+    text: str
+    usage: Usage = Usage()
