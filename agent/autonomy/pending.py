@@ -31,6 +31,7 @@ from agent.journal import (
     GateDecided,
     ModelReplied,
     ModelRequested,
+    SandboxOpened,
     SessionResumed,
     SessionStarted,
 )
@@ -42,8 +43,8 @@ MAX_KEPT = 1_000_000
 """Characters of a preview's detail and of its diff that go into the journal; the hash is over all of them."""
 OF_THE_SESSION = frozenset({"network", "verify"})
 """Questions that are about the whole session and not about one turn of it."""
-REACH = ("network", "allow_hosts", "backend", "runtime", "image", "secrets", "inject")
-"""Settings that decide what a call can reach or is."""
+REACH = ("network", "allow_hosts", "runtime", "secrets", "inject")
+"""Settings that decide what a call can reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,7 @@ class _Reader:
         self._purpose = TURN
         self._of_turns: set[str] = set()
         self._reach: tuple[Any, ...] = ()
+        self._where: tuple[str, str, str] | None = None
 
     def take(self, event: AnyEvent) -> None:
         match event:
@@ -183,6 +185,11 @@ class _Reader:
                 self._reach = _reach(event)
             case SessionResumed():
                 self._resumed(event)
+            case SandboxOpened():
+                where = (event.backend, event.image, event.network)
+                if self._where is not None and self._where != where:
+                    self._unanswer(lambda asked: True)
+                self._where = where
             case _:
                 pass
 
