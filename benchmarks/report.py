@@ -12,10 +12,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.figures import RESULTS, ROOT, TARGETS, Figure, Run, Target
-from benchmarks.words import INTRO, NOTES
+from benchmarks.words import BUSY, INTRO, NOTES
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PLOT = ROOT / "docs" / "benchmarks.svg"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- figures: written by `make bench` -->\n", "<!-- end of figures -->\n"
+SHORT = (
+    ("exec", "no-op command", "no-op command in a running sandbox"),
+    ("files", "write 10 kB", "write 10 kB"),
+    ("files", "edit 10 kB", "edit 10 kB"),
+    ("ready", "ready, and a first command", "new sandbox and a first command"),
+    ("output", "host memory for 200 MB of output", "host memory for 200 MB of output"),
+    ("cpu", "processor time of 1,000 commands", "processor time of 1,000 commands"),
+)
+"""The rows of the README's table."""
+SHORT_NAMES = ("bridle", "docker exec", "docker SDK", "mini-swe-agent", "swe-rex")
 ORDER = (
     "bridle",
     "bridle, bubblewrap",
@@ -101,7 +113,9 @@ def page(run: Run, plot: bool) -> str:
     """The whole page."""
     lines = [INTRO]
     if plot:
-        lines += [f"![Times beside the peers]({PLOT.name})"]
+        lines += [f"![Times beside the peers]({PLOT.name})", ""]
+    if run.load > run.environment.cores / 2:
+        lines += [wrapped(BUSY.format(load=run.load, cores=run.environment.cores)), ""]
     lines += ["## Targets", "", "| | target | Bridle | |", "|---|---|---|---|"]
     words = {True: "met", False: "**missed**", None: "–"}
     lines += [f"| {name} | {limit} | {value} | {words[met]} |" for name, limit, value, met in verdicts(run)]
@@ -138,12 +152,25 @@ def _about(run: Run) -> list[str]:
             f"{run.load:g} processes wanted a processor at a time."
         )
     )
-    if run.load > here.cores / 2:
-        lines += ["", "The machine had other work meanwhile: medians suffer little, 99th percentiles much."]
     if run.missing:
         lines += ["", "Not measured:", ""]
         lines += [f"* {name}: {why}" for name, why in sorted(run.missing.items())]
     return lines
+
+
+def refreshed(readme: str, run: Run) -> str:
+    """The README with a run's figures in its table. Raises ValueError when it has no place for them."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"README.md has no lines {BEGIN.strip()} and {END.strip()} around its figures.")
+    lines = ["| | " + " | ".join(SHORT_NAMES) + " |", "|---" * (len(SHORT_NAMES) + 1) + "|"]
+    for subject, what, title in SHORT:
+        found = [run.find(subject, what, name) for name in SHORT_NAMES]
+        cells = [shown(figure.p50, figure.unit) if figure else "" for figure in found]
+        ours = f"**{cells[0]}**" if cells[0] else ""
+        lines.append(f"| {title} | {ours} | " + " | ".join(cells[1:]) + " |")
+    return before + begin + "\n".join(lines) + "\n" + end + after
 
 
 def show(run: Run) -> None:
@@ -183,7 +210,8 @@ def main(results: Path = RESULTS) -> None:
         PLOT.unlink(missing_ok=True)  # it would be of another run
         print("report: no plot, as matplotlib is not installed: pip install matplotlib", file=sys.stderr)
     PAGE.write_text(page(run, draw is not None))
-    print(f"report: {PAGE.relative_to(ROOT)}", file=sys.stderr)
+    README.write_text(refreshed(README.read_text(), run))
+    print(f"report: {PAGE.relative_to(ROOT)}, and the table in {README.name}", file=sys.stderr)
 
 
 def drawing() -> Callable[[Run, Path], None] | None:

@@ -16,6 +16,10 @@ within a row, not between machines. Beside Bridle's two backends there are
 * **SWE-ReX**: the runtime of [SWE-ReX](https://github.com/SWE-agent/SWE-ReX), its server in a container;
   `execute`, and (*session*) a command in its bash session
 """
+BUSY = (
+    "**The machine had other work when this was measured**: {load:g} processes wanted its {cores} processors at a "
+    "time. Every time below is longer than on a quiet machine, 99th percentiles by far; ratios say more."
+)
 NOTES = {
     "exec": "`true`, started directly; mini-swe-agent always goes through `bash -lc`. *Busy* sandboxes are eight "
     "more of Bridle's, each in an endless loop, on the same processors.",

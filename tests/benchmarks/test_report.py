@@ -64,7 +64,7 @@ def test_the_page_says_ratios_what_is_missed_and_what_is_missing() -> None:
     assert "| no-op command | 4.00 ms (4.00 ms) | 60.0 ms ×15 |" in page
     assert "| no-op command | ≤ 3 ms | 4.00 ms | **missed** |" in page
     assert "* swe-rex: not installed: pip install swe-rex" in page
-    assert "The machine had other work meanwhile" in page
+    assert "The machine had other work when this was measured" in page
     assert "benchmarks.svg" not in page
     assert "The machine had other work" not in report.page(run(ours, peer), plot=True)
 
@@ -97,3 +97,17 @@ def test_the_plot_is_small_and_the_same_for_the_same_figures(tmp_path: Path) -> 
     assert len(texts[0]) < 200_000
     words = {element.text for element in ET.fromstring(texts[0]).iter() if element.tag.endswith("}text")}
     assert {"no-op command", "2.0 s", "docker exec"} <= words
+
+
+def test_the_table_of_the_readme_is_replaced_and_nothing_else() -> None:
+    readme = (report.ROOT / "README.md").read_text()
+    ours = figure("exec", "no-op command", "bridle", "ms", [4.0])
+    peer = figure("exec", "no-op command", "swe-rex", "ms", [2000.0])
+    new = report.refreshed(readme, run(ours, peer))
+    assert "| no-op command in a running sandbox | **4.00 ms** |  |  |  | 2.00 s |\n" in new
+    before, _, after = readme.partition(report.BEGIN)
+    assert new.startswith(before)
+    assert new.endswith(after.partition(report.END)[2])
+    assert report.refreshed(new, run(ours, peer)) == new
+    with pytest.raises(ValueError, match="no lines"):
+        report.refreshed("nothing", run(ours, peer))
