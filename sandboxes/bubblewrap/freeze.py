@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from sandboxes.protocol import SandboxError
 
@@ -26,6 +27,14 @@ STOP_SECONDS = 0.5
 STOP_TRIES = 8
 STANDING = frozenset("TtZX")
 """States of a process that does not run, and will not before it is told to."""
+
+
+class Process(NamedTuple):
+    """What the kernel says of one; its number and start together are never another one's."""
+
+    state: str
+    parent: int
+    start: str
 
 
 @contextmanager
@@ -91,75 +100,102 @@ def _is_frozen(group: Path, file: Path) -> bool:
 def _stopped(first: int) -> Iterator[set[int]]:
     """Without a control group: by SIGSTOP, which no process can refuse."""
     for _ in range(STOP_TRIES):
-        stopped: set[int] = set()
+        stopped: dict[int, Process] = {}
         try:
-            if (members := _stop_all(first, stopped)) is not None:
-                yield members
+            if (held := _stop_all(first, stopped)) is not None:
+                yield held
                 return
         finally:
-            # The first process last: what it started shall stand or run with it.
-            for pid in sorted(stopped, key=lambda each: each == first):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
+            # Children before their parents: a shell shall not see that one of its jobs stands.
+            for pid in dict.fromkeys([*reversed(members(first)), *stopped]):
+                if pid in stopped:
+                    _go_on(pid, stopped[pid])
         time.sleep(0.01)
     raise SandboxError("The sandbox's processes do not stand still, so its files cannot be saved.")
 
 
-def _stop_all(first: int, stopped: set[int]) -> set[int] | None:
+def _stop_all(first: int, stopped: dict[int, Process]) -> set[int] | None:
     """Stop them all; None when some do not stand within STOP_SECONDS. `stopped` are those that ran before."""
     end = time.monotonic() + STOP_SECONDS
     while time.monotonic() < end:
-        states = members(first)
-        running = {pid for pid, state in states.items() if state not in STANDING}
-        for pid in running - stopped:
+        found = members(first)
+        running = {pid: process for pid, process in found.items() if process.state not in STANDING}
+        fresh = [pid for pid in running if pid not in stopped]  # parents before their children
+        for pid in fresh:
+            stopped[pid] = running[pid]
             try:
-                os.kill(pid, signal.SIGSTOP)
-            except ProcessLookupError:
-                continue
+                _signal(pid, running[pid], signal.SIGSTOP)
             except OSError as e:
                 raise SandboxError(f"A process of the sandbox cannot be stopped: {e.strerror}.") from e
-            stopped.add(pid)
         if not running:
-            return set(states)
-        if running <= stopped:
+            return set(found)
+        if not fresh:
             time.sleep(0.001)  # on its way, or in the middle of a call to the kernel
     return None
 
 
-def members(first: int) -> dict[int, str]:
-    """The first process and all below it, with their states: orphans become the first one's children."""
+def _signal(pid: int, process: Process, number: int) -> None:
+    """Signal a process, if the number is still its own. Raises OSError."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if _stat(f"/proc/{pid}/stat").start == process.start:
+            signal.pidfd_send_signal(fd, number)
+    except (FileNotFoundError, ProcessLookupError):
+        return
+    finally:
+        os.close(fd)
+
+
+def _go_on(pid: int, process: Process) -> None:
+    """Whatever else fails: what was stopped goes on."""
+    try:
+        _signal(pid, process, signal.SIGCONT)
+    except OSError:  # no descriptors left, say
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def members(first: int) -> dict[int, Process]:
+    """The first process and all below it, parents first.
+
+    Who loses its parent becomes a child of the first one.
+    """
     children: dict[int, list[int]] = {}
-    states: dict[int, str] = {}
+    seen: dict[int, Process] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208 -- thousands, and only their names
-        if name.isdecimal() and (about := _state_of(int(name))) is not None:
-            states[int(name)], parent = about
-            children.setdefault(parent, []).append(int(name))
-    found: dict[int, str] = {}
-    waiting = [first] if first in states else []
+        if name.isdecimal() and (process := _look_at(int(name))) is not None:
+            seen[int(name)] = process
+            children.setdefault(process.parent, []).append(int(name))
+    found: dict[int, Process] = {}
+    waiting = [first] if first in seen else []
     while waiting:
         pid = waiting.pop()
-        found[pid] = states[pid]
+        found[pid] = seen[pid]
         waiting += children.get(pid, ())
     return found
 
 
-def _state_of(pid: int) -> tuple[str, int] | None:
-    """A process's state (that of the liveliest of its threads) and its parent."""
+def _look_at(pid: int) -> Process | None:
+    """A process, with the state of the liveliest of its threads."""
     try:
-        state, parent = _stat(f"/proc/{pid}/stat")
-        if state in STANDING:
+        process = _stat(f"/proc/{pid}/stat")
+        if process.state in STANDING:
             # Its first thread may have ended, or be the first to stop, while others run.
-            states = {_stat(f"/proc/{pid}/task/{task}/stat")[0] for task in os.listdir(f"/proc/{pid}/task")}  # noqa: PTH208
-            state = next(iter(states - STANDING), state)
+            tasks = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
+            states = {_stat(f"/proc/{pid}/task/{task}/stat").state for task in tasks}
+            return process._replace(state=next(iter(states - STANDING), process.state))
     except (OSError, ValueError, IndexError):
         return None
-    return state, parent
+    return process
 
 
-def _stat(file: str) -> tuple[str, int]:
+def _stat(file: str) -> Process:
     with open(file, "rb") as f:  # noqa: PTH123 -- pathlib takes twice the time
         fields = f.read().rpartition(b")")[2].split()
-    return fields[0].decode(), int(fields[1])
+    return Process(fields[0].decode(), int(fields[1]), fields[19].decode())
 
 
 def mapped_files(pids: Iterable[int]) -> set[int] | None:

@@ -23,7 +23,7 @@ from sandboxes.bubblewrap.backend import BubblewrapBackend
 from sandboxes.bubblewrap.freeze import members, standing_still
 from sandboxes.bubblewrap.sandbox import BubblewrapSandbox
 from sandboxes.pool import Pool
-from sandboxes.protocol import Checkpoint, Limits, Sandbox, SandboxError, SandboxSpec
+from sandboxes.protocol import Checkpoint, Limits, PtySize, Sandbox, SandboxError, SandboxSpec
 
 pytestmark = [pytest.mark.bubblewrap, pytest.mark.usefixtures("bubblewrap")]
 
@@ -107,8 +107,27 @@ async def test_without_a_control_group_processes_are_stopped_and_go_on(room: Roo
             assert first == {pid: Path(f"/proc/{pid}/stat").read_text().split()[13:15] for pid in held}
         assert state(still) == "T", "it was stopped before"
     assert await sh(box, "echo well") == "well\n"
-    states = [each for pid, each in members(box.pid).items() if pid != still]
+    states = [each.state for pid, each in members(box.pid).items() if pid != still]
     assert "T" not in states
+
+
+async def test_a_shell_does_not_see_its_job_stand(room: Room) -> None:
+    box = await room.open()
+    number = await box.start(["bash", "--norc", "-i"], pty=PtySize())
+    await box.process_write(number, b"echo up; sh -c 'while :; do :; done'\n")
+    async with asyncio.timeout(20):
+        while len(members(box.pid)) < 4:
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)
+    for _ in range(5):
+        with standing_still((), box.pid):
+            pass
+        await asyncio.sleep(0.05)
+    await box.process_write(number, b"echo typed\n")
+    await asyncio.sleep(0.5)
+    said = (await box.process_read(number)).data
+    assert b"up" in said
+    assert b"Stopped" not in said
 
 
 async def test_a_sandbox_without_a_group_is_saved_too(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
