@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import posixpath
+import signal
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +43,7 @@ async def unpack(view: View, archive: Path, target: str) -> None:
         raise FileError("no_space" if "No space" in said else "bad_path", target, said)
 
 
-async def pack(view: View, path: str) -> AsyncIterator[bytes]:
+async def pack(view: View, path: str) -> AsyncGenerator[bytes, None]:
     """The tar stream of `path`. Raises FileError, SandboxError, SandboxLost."""
     path_bytes(path)
     folder, name = posixpath.split(posixpath.normpath(posixpath.join(WORKSPACE, path)))
@@ -57,9 +59,8 @@ async def pack(view: View, path: str) -> AsyncIterator[bytes]:
         said, code = await words, await process.wait()
     finally:
         words.cancel()
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        await asyncio.wait({words})
+        await _end(process)
     if code == NOT_THERE:
         raise FileError("not_found", path)
     if code != 0:
@@ -83,9 +84,7 @@ async def _run(view: View, command: Sequence[str], stdin: int) -> tuple[int, str
         said = await _last_words(process)
         return await process.wait(), said
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        await _end(process)
 
 
 async def _spawn(
@@ -100,6 +99,21 @@ async def _spawn(
         )
     finally:
         begun.close()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill a process that has not ended, and wait for it.
+
+    Not by its own method, which would take the exit code away from who waits for it. What it has written is read
+    to the end: without that, asyncio waits for ever.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    for stream in (process.stdout, process.stderr):
+        while stream is not None and await stream.read(PIECE):
+            pass
+    await process.wait()
 
 
 async def _last_words(process: asyncio.subprocess.Process) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -148,8 +149,9 @@ class BubblewrapSandbox:
         await unpack(self._view, archive, target)
 
     async def download(self, path: str = WORKSPACE) -> AsyncIterator[bytes]:
-        async for piece in pack(self._view, path):
-            yield piece
+        async with aclosing(pack(self._view, path)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     def adopt(self, run_id: str) -> None:
         self._spec = replace(self._spec, run_id=run_id)

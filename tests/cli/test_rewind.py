@@ -220,7 +220,7 @@ def test_a_dropped_checkpoint_is_said_to_be_gone(project: Path, service: Start) 
     gone = bridle("rewind", session, "--to", "2", "--yes")
     assert gone.code == 2
     assert "checkpoint 2" in gone.err
-    assert "no longer on the engine" in gone.err
+    assert "no longer there" in gone.err
     none = bridle("rewind", session, "--to", "7", "--yes")
     assert none.code == 2
     assert "no checkpoint 7" in none.err

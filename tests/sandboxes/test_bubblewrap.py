@@ -343,6 +343,18 @@ async def test_only_a_handful_of_devices(fresh: Open) -> None:
     assert "not permitted" in await text(box, "mknod /tmp/d b 8 0 2>&1; mknod /tmp/c c 1 1 2>&1")
 
 
+async def test_a_download_that_is_given_up_leaves_no_trace(fresh: Open, caplog: pytest.LogCaptureFixture) -> None:
+    box = await fresh()
+    await box.write("f", b"x" * 300_000)
+    for wait in (0.0, 0.3, 0.0, 0.3):
+        pieces = box.download()
+        assert await anext(pieces)
+        await asyncio.sleep(wait)
+        await pieces.aclose()  # type: ignore[attr-defined]
+    await asyncio.sleep(0.2)
+    assert [record.message for record in caplog.records if "child process" in record.message] == []
+
+
 # Owners.
 
 OWNER = """
