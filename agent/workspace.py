@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 
 from agent.repository.base import Base
 from agent.repository.inside import HISTORY_BUNDLE, setup_commands
-from sandboxes.protocol import WORKSPACE, Backend, Sandbox, SandboxSpec, WorkspaceArchive
+from sandboxes.protocol import (
+    WORKSPACE,
+    Backend,
+    Limits,
+    Sandbox,
+    SandboxError,
+    SandboxSpec,
+    WorkspaceArchive,
+)
 
 DEFAULT_IMAGE = "host" if sys.platform == "linux" else "bridle-python"
 """Without a choice: the user's own toolchain where it can be mounted, else the one scripts/engine.sh builds."""
@@ -38,15 +47,26 @@ async def set_up_git(sandbox: Sandbox, base: Base, bundle: Path | None) -> str |
     return None
 
 
-async def keep_workspace(sandbox: Sandbox, target: Path) -> None:
-    """Save the workspace's tar at `target`, whole or not at all. Raises SandboxError, OSError."""
+async def keep_workspace(sandbox: Sandbox, target: Path, *, largest: int | None = Limits().saved_bytes) -> None:
+    """Save the workspace's tar at `target`, whole or not at all. Raises SandboxError, OSError.
+
+    More than `largest` bytes are refused: files with holes take no room inside, and as much as they say outside.
+    """
+    size, pieces = 0, sandbox.download(WORKSPACE)
     part = target.with_suffix(".part")
     try:
         with part.open("wb") as file:
-            async for piece in sandbox.download(WORKSPACE):
+            async for piece in pieces:
+                size += len(piece)
+                if largest is not None and size > largest:
+                    raise SandboxError(
+                        f"the workspace is larger than {largest >> 20} MiB, holes in files included"
+                    )
                 file.write(piece)
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+        if isinstance(pieces, AsyncGenerator):  # whoever hands them out need not wait for the rest to be wanted
+            await pieces.aclose()

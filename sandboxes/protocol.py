@@ -34,6 +34,9 @@ MAX_PROCESSES = 32
 MAX_INPUT = 1 << 20
 """The most bytes of input that wait for one background process to take them."""
 
+OVERSHOOT = 1 << 30
+"""Bytes that commands may have written beyond a disk limit before it was noticed."""
+
 MAX_ARGV = 1000
 """The most characters of a background process's command that its description shows."""
 
@@ -220,6 +223,11 @@ class Limits:
     file_bytes: int | None = 4 << 30
     disk_bytes: int | None = 16 << 30
     files: int | None = 1_000_000
+
+    @property
+    def saved_bytes(self) -> int | None:
+        """The most bytes that a copy of the files may come to on the host, where holes in files take room."""
+        return None if self.disk_bytes is None else self.disk_bytes + OVERSHOOT
 
 
 @dataclass(frozen=True, slots=True)

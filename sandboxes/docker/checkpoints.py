@@ -53,8 +53,13 @@ def save(
     number: int,
     label: str,
     requests: int,
+    largest: int | None,
 ) -> Checkpoint:
-    """Commit a container, running or not. Blocks. Raises the SDK's errors, SandboxError."""
+    """Commit a container, running or not. Blocks. Raises the SDK's errors, SandboxError.
+
+    More than `largest` bytes are refused. An engine fills the holes in files when it saves them, so a file that
+    took no room could take all there is; nothing inside runs between the look and the copy.
+    """
     client = engine.client()
     state = client.inspect_container(container)
     image = client.inspect_image(state["Image"])
@@ -71,10 +76,18 @@ def save(
         **owner.labels(),
     }
     tag = f"{re.sub(r'[^a-zA-Z0-9_.-]', '-', run_id)[:60].lstrip('.-')}-{number}-{secrets.token_hex(4)}"
-    if deep:
-        made = _as_one_layer(client, container, state, tag, labels)
-    else:
-        made = str(client.commit(container, CHECKPOINT_REPOSITORY, tag, conf={"Labels": labels})["Id"])
+    running = state["State"]["Running"]
+    if running:
+        client.pause(container)
+    try:
+        _check_size(client, container, largest)
+        if deep:
+            made = _as_one_layer(client, container, state, tag, labels)
+        else:
+            made = str(client.commit(container, CHECKPOINT_REPOSITORY, tag, conf={"Labels": labels})["Id"])
+    finally:
+        if running:
+            client.unpause(container)
     return _checkpoint(made, labels, client.inspect_image(made))
 
 
@@ -152,18 +165,24 @@ def _number(text: str | None) -> float:
     return number if 0 <= number < 1 << 53 else 0
 
 
+def _check_size(client: Any, container: str, largest: int | None) -> None:
+    """Raise SandboxError when what was written since the container was made is more than `largest` bytes."""
+    if largest is None:
+        return
+    found = client.containers(all=True, size=True, filters={"id": container})
+    size = max((int(each.get("SizeRw") or 0) for each in found), default=0)
+    if size > largest:
+        raise SandboxError(
+            f"The sandbox's files come to {size >> 20} MiB, holes in files included, more than the"
+            f" {largest >> 20} MiB that are saved: delete or shorten the largest."
+        )
+
+
 def _as_one_layer(client: Any, container: str, state: Mapping[str, Any], tag: str, labels: dict[str, str]) -> str:
     """The container's file state as an image on top of nothing, with the container's environment."""
-    running = state["State"]["Running"]
-    if running:
-        client.pause(container)
-    try:
-        # Labelled already, so that it is known whose it was if this process is killed in between.
-        owned = [f"LABEL {_quoted(name)}={_quoted(text)}" for name, text in owner_labels(labels).items()]
-        said = client.import_image(client.export(container), stream_src=True, changes=owned)
-    finally:
-        if running:
-            client.unpause(container)
+    # Labelled already, so that it is known whose it was if this process is killed in between.
+    owned = [f"LABEL {_quoted(name)}={_quoted(text)}" for name, text in owner_labels(labels).items()]
+    said = client.import_image(client.export(container), stream_src=True, changes=owned)
     try:
         imported = str(json.loads(said.splitlines()[-1])["status"])
     except (ValueError, KeyError, IndexError):

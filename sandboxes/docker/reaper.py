@@ -19,7 +19,7 @@ from sandboxes.docker import checkpoints
 from sandboxes.docker.engine import ENGINE_ERRORS, Engine
 from sandboxes.docker.sandbox import open_archive
 from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, Owner, is_anothers, is_dead, read_labels, this_owner
-from sandboxes.protocol import LEFT_BEHIND, WORKSPACE, Reaped, SandboxError
+from sandboxes.protocol import LEFT_BEHIND, WORKSPACE, Limits, Reaped, SandboxError
 from sandboxes.saving import UNKNOWN_REQUESTS, whole_archive
 
 UNTAGGED = "<none>:<none>"
@@ -139,6 +139,7 @@ def _save_checkpoint(engine: Engine, container: dict[str, Any], run_id: str, own
             number=1 + max((each.number for each in before if each.run_id == run_id), default=0),
             label=LEFT_BEHIND,
             requests=UNKNOWN_REQUESTS,
+            largest=Limits().saved_bytes,
         )
 
 

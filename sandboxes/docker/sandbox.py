@@ -260,6 +260,7 @@ class DockerSandbox:
                 number=self._checkpoints,
                 label=label,
                 requests=self._channel.last,
+                largest=self._spec.limits.saved_bytes,
             )
 
     async def close(self) -> None:

@@ -7,7 +7,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from sandboxes.protocol import Limits, Sandbox
+import pytest
+
+from agent.workspace import keep_workspace
+from sandboxes.protocol import Limits, Sandbox, SandboxError
 from support.escape.scene import Attempt, Scene
 
 FEW = Limits(memory_bytes=256 << 20, pids=64)
@@ -97,6 +100,28 @@ async def inodes(scene: Scene) -> None:
     await works_on(box)
 
 
+async def sparse(scene: Scene) -> None:
+    """Large files that take no room until they are copied: no copy on the host takes more than allowed."""
+    box = await scene.open(limits=SMALL_DISK)
+    await scene.sh("n=0; while [ $n -lt 40 ]; do truncate -s 1G /workspace/s$n; n=$((n+1)); done", box)
+    free, kept = shutil.disk_usage("/").free, scene.folder / "kept.tar"
+    try:
+        saved = await box.checkpoint("sparse")
+    except SandboxError as error:
+        if "more than" not in str(error):
+            raise
+    else:  # saved as what it is: holes
+        await scene.backend().drop(saved)
+        assert saved.size < 64 << 20
+    with pytest.raises(SandboxError, match="larger than"):
+        await keep_workspace(box, kept, largest=SMALL_DISK.saved_bytes)
+    assert not list(scene.folder.glob("kept*"))
+    assert free - shutil.disk_usage("/").free < 2 << 30
+    await scene.sh("rm /workspace/s*", box)
+    await works_on(box)
+    await scene.backend().drop(await box.checkpoint("well"))
+
+
 async def output(scene: Scene) -> None:
     box = await scene.open()
     before = resident()
@@ -164,6 +189,14 @@ ROWS = (
         "A file grows without end, 64 MiB being allowed in all",
         "The runner watches what the agent holds and kills what runs (`sandboxes/inside/disk.py`)",
         disk,
+        seconds=120,
+    ),
+    Attempt(
+        "sparse",
+        "files with holes",
+        "Forty files of 1 GiB that take no room, 64 MiB being allowed; then a checkpoint, and a saved workspace",
+        "What is saved on the host has a limit of its own, looked at while everything inside stands still",
+        sparse,
         seconds=120,
     ),
     Attempt(

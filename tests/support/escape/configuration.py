@@ -101,6 +101,8 @@ async def container_files(scene: Scene) -> None:
             "full",
             "--verify",
             "true",
+            "--backend",
+            scene.backend().name,
             "--repo",
             str(project),
             "--model",
@@ -145,7 +147,6 @@ ROWS = (
         "the host and run commands",
         "None of them is read",
         container_files,
-        on=("docker",),
         seconds=120,
     ),
 )

@@ -63,6 +63,33 @@ async def tool_links(scene: Scene) -> None:
     assert said == "oldoldf\ng\n"
 
 
+SWAP = """
+import os
+os.chdir("/workspace")
+while True:
+    for name in ("folder", "link"):
+        os.rename(name, "race")
+        os.rename("race", name)
+"""
+
+
+async def tool_race(scene: Scene) -> None:
+    """A path in the workspace is a folder of it and a link out of it in turn, as fast as that can be done."""
+    box = await scene.open()
+    await scene.sh("mkdir -p ~/target folder; printf old | tee ~/target/f folder/f; ln -s ~/target link", box)
+    swapping = await box.start(["python3", "-I", "-c", SWAP])
+    done = []
+    for number in range(150):
+        for name, fields in (("write", {"content": f"mine {number}"}), ("edit", {"old": "old", "new": "mine"})):
+            result, claimed = await use(box, name, path="race/f", **fields)
+            assert claimed == {Effect.WRITE}
+            done.append(result.ok)
+        await use(box, "write", path="race/new", content="mine")
+    assert not all(done), "the folder was never swapped at the wrong moment"
+    await box.process_stop(swapping)
+    assert await scene.sh("cat ~/target/f; ls ~/target", box) == "oldf\n"
+
+
 async def tool_paths(scene: Scene) -> None:
     path = scene.host_file()
     before = path.stat().st_mtime_ns
@@ -259,6 +286,14 @@ ROWS = (
         "The real place is looked up, and a write that has other effects than were claimed is refused "
         "(`tools/paths.py`)",
         tool_links,
+    ),
+    Attempt(
+        "tool-race",
+        "a race against the file tools",
+        "A folder in the workspace and a link out of it take turns at one path while `write` and `edit` use it",
+        "The place that was looked at is written to, and no link on the way is followed (`sandboxes/inside/`)",
+        tool_race,
+        seconds=120,
     ),
     Attempt(
         "tool-paths",

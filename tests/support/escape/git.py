@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -152,6 +153,11 @@ echo fixed > src/stats.py
 """
 
 
+def names(paths: Iterable[bytes]) -> set[bytes]:
+    """What files and folders are called, in small letters."""
+    return {part for path in paths for part in path.lower().split(b"/")}
+
+
 async def planted(scene: Scene) -> None:
     """The agent plants everything in its copy; what comes back holds nothing that a git would obey."""
     lab, trap = Lab.begun(scene.folder), Trap(scene.folder)
@@ -165,12 +171,12 @@ async def planted(scene: Scene) -> None:
         if replaced:
             await scene.sh(f"rm -rf .git; echo 'gitdir: {lab.root}/.git' > .git", box)
         changes = await lab.take_out_stream(box.download("/workspace"))
+        assert not {b".git", b"git~1", b".git "} & names(each.path for each in changes.changes)
         write_patch(changes, scene.folder / "patch.diff")
         done = lab.deliver(changes)
         tree = lab.tree_of(done.commit)
         assert tree[b"src/stats.py"] == (0o100644, b"fixed\n")
-        parts = {part for path in tree for part in path.lower().split(b"/")}
-        assert not parts & {b".git", b"git~1", b".git "}
+        assert not {b".git", b"git~1", b".git "} & names(tree)
         assert {mode for mode, _ in tree.values()} <= {0o100644, 0o100755, 0o120000}  # no submodule appears
         assert b"y" not in {content for _, content in tree.values()}
         trap.check()

@@ -159,6 +159,8 @@ async def arguments(scene: Scene) -> None:
             "full",
             "--verify",
             "true",
+            "--backend",
+            scene.backend().name,
             "--repo",
             str(project),
             "--model",
@@ -235,7 +237,6 @@ ROWS = (
         "Arguments are parsed with limits into closed models, and what does not fit is told to the model "
         "(`agent/loop.py`, `tools/protocol.py`)",
         arguments,
-        on=("docker",),
         seconds=240,
     ),
 )
