@@ -146,7 +146,7 @@ def wrong_arguments(path: str) -> list[str]:
 
 async def arguments(scene: Scene) -> None:
     """A whole session whose model says nothing else; every one is answered, and the work goes on afterwards."""
-    wrong = wrong_arguments(str(scene.host_file()))
+    wrong = sorted(wrong_arguments(str(scene.host_file())), key=len)  # what is said is sent again with every turn
     project = make_project(scene.folder / "project", {"calc.py": BUGGY})
     calls = [Answer(calls=[("shell", text)]) for text in wrong]
     good = Answer(calls=[("shell", {"command": "echo 'x = 1' >> calc.py; echo still $((40 + 2))"})])
