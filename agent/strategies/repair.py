@@ -29,7 +29,7 @@ from agent.strategies.prompts import Style, ask_for_function, whole_answer
 from agent.strategies.splice import Unusable, corrected
 from agent.verification import CheckDenied
 from agent.work import End, Work
-from sandboxes.protocol import WORKSPACE, Sandbox
+from sandboxes.protocol import WORKSPACE, FileError, Sandbox
 from tools.protocol import Arguments
 from tools.text import one_line
 
@@ -165,7 +165,7 @@ async def _try(work: Work, path: str, text: str, tries: Tries) -> CheckRun | Non
     args = await _may_write(work, {"path": path, "content": text}, tries)
     if args is None:
         return None
-    place = f"{WORKSPACE}/{path}"
+    place = await work.bench.sandbox.resolve(f"{WORKSPACE}/{path}")
     before = await work.bench.sandbox.read(place)
     keep = False
     try:
@@ -180,11 +180,19 @@ async def _try(work: Work, path: str, text: str, tries: Tries) -> CheckRun | Non
             await _put_back(work.bench.sandbox, place, before)
 
 
-async def _put_back(sandbox: Sandbox, path: str, data: bytes) -> None:
-    """Restore a file, whatever else happens: a cancellation waits until it is done."""
-    writing = asyncio.ensure_future(sandbox.write(path, data))
+async def _put_back(sandbox: Sandbox, place: str, data: bytes) -> None:
+    """Restore a file, whatever else happens: a cancellation waits until it is done.
+
+    Raises _Stop when what ran has put a link in its place: what it had must not be written elsewhere.
+    """
+    writing = asyncio.ensure_future(sandbox.write(place, data, follow=False))
     try:
         await asyncio.shield(writing)
+    except FileError as error:
+        if error.problem != "bad_path":
+            raise
+        text = f"the check replaced {one_line(place)} by a link, so that it could not be put back"
+        raise _Stop(End(Outcome.CHECKS_FAIL, text)) from error
     except asyncio.CancelledError:
         await writing
         raise

@@ -74,6 +74,17 @@ async def test_it_ends_with_the_checks_failing_and_every_byte_as_it_was(stage: A
     assert await scene.file("calc.py") == BUGGY
 
 
+async def test_a_file_that_the_check_replaced_by_a_link_is_not_put_back_through_it(stage: Any) -> None:
+    swap = "rm -f calc.py; ln -s /home/agent/victim calc.py"
+    check = f"{QUICK}; code=$?; if [ -e ran ]; then {swap}; fi; touch ran; exit $code"
+    scene = await stage(FILES, [WRONG], check=check)
+    await scene.sandbox.write("/home/agent/victim", b"guarded")
+    end = await repair.run(scene.work)
+    assert await scene.sandbox.read("/home/agent/victim") == b"guarded"
+    assert end.outcome is Outcome.CHECKS_FAIL
+    assert "replaced /workspace/calc.py by a link" in end.detail
+
+
 async def test_without_a_command_to_verify_with_it_says_so(stage: Any) -> None:
     scene = await stage(FILES, [], check=None)
     end = await repair.run(scene.work)
