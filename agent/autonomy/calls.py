@@ -26,6 +26,8 @@ from tools.shell_effects import shell_effects
 
 HOME = "/home/agent"
 MAX_PLACES = 2000
+MAX_JUDGED = 128 << 10
+"""Characters of parts whose effects are found one by one; what is beyond has those of the whole line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,10 @@ def _of_line(line: str, cwd: str) -> list[Part]:
     folders, lost = _folders(found.commands, cwd)
     moved = lost or folders != [WORKSPACE]
     parts = []
+    budget = MAX_JUDGED
     for command in found.commands:
-        effects = shell_effects(command.text, cwd) if command.text else EVERY_EFFECT
+        budget -= len(command.text)
+        effects = shell_effects(command.text, cwd) if command.text and budget > 0 else EVERY_EFFECT
         places = tuple(_places(command.words[1:], folders))
         hosts = tuple(dict.fromkeys(host for word in command.words[1:] for host in _hosts(word, effects)))
         unknown = any(word.kind == "hole" for word in command.words) or (lost and bool(places))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.project import EDIT, bridle, git, make_project
+from support.project import EDIT, Done, bridle, git, make_project
 from support.service import Answer, Script, Service, submit
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine")]
@@ -68,3 +68,43 @@ def test_what_was_said_is_refused_and_a_patch_against_it_is_not_taken(
     told = [each["text"] for each in events(session, "message") if "Not accepted" in each["text"]]
     assert len(told) == 1
     assert "tests/test_calc.py (deny rule 1 of what the user said: you said: Don't touch tests/)" in told[0]
+
+
+def test_a_delivery_of_what_the_users_tools_trust_is_asked_about_though_a_rule_allows_it(
+    tmp_path: Path, service: Callable[[Script], Service]
+) -> None:
+    project = make_project(tmp_path / "project")
+    config = tmp_path / "config.toml"
+    config.write_text('[[allow]]\neffects = "deliver"\n')
+    env = {"BRIDLE_CONFIG": str(config)}
+    options = ["--autonomy", "trusted", "--json", "--verify", "true"]
+
+    def fix(*turns: Answer) -> Done:
+        model = service([*turns, submit()])
+        command = [
+            "fix",
+            "mean() is wrong",
+            "--repo",
+            str(project),
+            "--model",
+            "scripted",
+            "--base-url",
+            model.url,
+        ]
+        return bridle(*command, *options, env=env)
+
+    plain = fix(Answer(calls=[EDIT]))
+    assert (plain.code, bool(plain.report["branch"])) == (0, True)
+    [ruling] = [e for e in events(plain.report["session"], "gate.decided") if e["call"] == "delivery"]
+    assert ruling["by"] == f"allow rule 1 of {config}"
+    hook = ("write", {"path": ".husky/pre-commit", "content": "#!/bin/sh\n"})
+    hooked = fix(Answer(calls=[EDIT]), Answer(calls=[hook]))
+    assert (hooked.code, hooked.report["branch"]) == (5, None)
+    assert "runs on your machine when you commit" in hooked.report["detail"]
+    assert any("runs on your machine when you commit" in line for line in hooked.report["flagged"])
+    again = bridle("resume", hooked.report["session"], "--autonomy", "full", "--json", env=env)
+    assert again.code == 0, again.err
+    rulings = [e for e in events(hooked.report["session"], "gate.decided") if e["call"] == "delivery"]
+    assert (rulings[-1]["verdict"], rulings[-1]["by"]) == ("allow", "guarded")
+    assert "runs on your machine when you commit" in rulings[-1]["cause"]
+    assert "gate" in bridle("show", hooked.report["session"]).out

@@ -14,7 +14,10 @@ from typing import NamedTuple
 from agent.autonomy.commands.line import ANYTHING, HOLE, Command, Line, Word, read_line
 
 MAX_DEPTH = 8
-MAX_COMMANDS = 2000
+MAX_COMMANDS = 300
+"""Different commands of a line that are listed; where there are more, one more stands for all of them."""
+MAX_STARTS = 12
+"""Words that a line which another command takes may begin with."""
 
 SHELLS = frozenset(["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "rbash"])
 RESERVED = re.compile(r"[{}!]|if|then|elif|else|fi|do|done|while|until|for|case|esac|select|function")
@@ -84,13 +87,15 @@ RUNNERS = {
 def every_command(text: str) -> Line:
     """All commands of a line: those of its syntax tree, and those that these start. Never raises."""
     line = read_line(text)
-    found: list[Command] = []
+    found: dict[Command, None] = {}
     writes = list(line.writes)
     whole = line.whole
     waiting = [(command, 0) for command in reversed(line.commands)]
     while waiting:
         command, depth = waiting.pop()
-        found.append(command)
+        if command in found:
+            continue
+        found[command] = None
         if len(found) > MAX_COMMANDS or depth > MAX_DEPTH:
             return Line((*found, ANYTHING), tuple(writes), whole=False)
         for inner in _inner(command):
@@ -196,8 +201,10 @@ def _text_argument(name: str, words: tuple[Word, ...]) -> Iterator[Command | str
                 yield from _lines(words[number + 1 : number + 2])
         return
     # watch and ssh: whatever follows is a line; which words are options is not looked up.
-    for at in range(len(words)):
+    for at in range(min(len(words), MAX_STARTS)):
         yield from _lines(words[at:])
+    if len(words) > MAX_STARTS:
+        yield ANYTHING
 
 
 def _of_find(command: Command) -> Iterator[Command]:
@@ -247,16 +254,18 @@ def _suffixes(command: Command, start: int, wrapper: Wrapper) -> Iterator[Comman
     """The commands that may begin after the options and first operands of a wrapper."""
     words = command.words
     more = (HOLE,) if wrapper.more else ()
-    seen: set[int] = set()
+    seen: set[tuple[int, int]] = set()
+    begun: set[int] = set()
     waiting = [(start, wrapper.skip)]
     while waiting:
         at, skip = waiting.pop()
-        if at >= len(words) or at in seen:
+        if at >= len(words) or (at, skip) in seen:
             continue
+        seen.add((at, skip))
         word = words[at]
         text = word.text if word.known else ""
-        if word.kind == "hole":
-            seen.add(at)
+        if word.kind == "hole" and at not in begun:
+            begun.add(at)
             yield _from(command, at, more)
         elif text == "--":
             waiting.append((at + 1, skip))
@@ -266,8 +275,8 @@ def _suffixes(command: Command, start: int, wrapper: Wrapper) -> Iterator[Comman
             waiting.append((at + 1, skip))
         elif skip:
             waiting.append((at + 1, skip - 1))
-        else:
-            seen.add(at)
+        elif at not in begun:
+            begun.add(at)
             yield _from(command, at, more)
 
 

@@ -13,6 +13,7 @@ Threat model: the command is the model's, see `line.py`; what cannot be told cou
 
 from __future__ import annotations
 
+import re
 import shlex
 from enum import IntEnum
 from fnmatch import fnmatchcase
@@ -34,10 +35,15 @@ class Certainty(IntEnum):
 
 
 class Shape(NamedTuple):
-    """The words of a shape; `rest`: it ends in a `*`, so more words may follow."""
+    """The words of a shape; `rest`: it ends in a `*`, so more words may follow. What follows is for the wide reading:
+    the last part of the program's name, the options, and the other words.
+    """
 
     words: tuple[str, ...]
     rest: bool
+    program: str
+    options: tuple[str, ...]
+    others: tuple[str, ...]
 
 
 def parse_shape(text: str) -> Shape:
@@ -54,7 +60,12 @@ def parse_shape(text: str) -> Shape:
     rest = len(words) > 1 and words[-1] == "*"
     if not words or not words[0]:
         raise ValueError("a shape of a command needs a word; `*` is any command")
-    return Shape(tuple(words[:-1] if rest else words), rest)
+    words = words[:-1] if rest else words
+    plain = [word for word in words if not re.match(r"[A-Za-z_]\w*=", word)]
+    options = tuple(word for word in plain[1:] if word.startswith("-") and len(word) > 1)
+    others = tuple(word for word in plain[1:] if word not in options)
+    program = plain[0].rsplit("/", 1)[-1] if plain else ""
+    return Shape(tuple(words), rest, program, options, others)
 
 
 def covers(shape: Shape, command: Command, *, moved: bool = False) -> bool:
@@ -80,21 +91,16 @@ def resembles(shape: Shape, command: Command) -> Certainty:
 
 
 def _fits(shape: Shape, words: tuple[Word, ...], *, holes: bool) -> bool:
-    patterns = [
-        word for word in shape.words if "=" not in word.split("/")[0] or not word.split("=")[0].isidentifier()
-    ]
-    if not words or not patterns:
+    if not words or not shape.program:
         return False
     first = words[0]
     if first.kind == "hole" and first.many and holes:
         return True
-    if not _is(Word(first.text.rsplit("/", 1)[-1], first.kind), patterns[0].rsplit("/", 1)[-1], holes=holes):
+    if not _is(Word(first.text.rsplit("/", 1)[-1], first.kind), shape.program, holes=holes):
         return False
-    options = [word for word in patterns[1:] if word.startswith("-") and len(word) > 1]
-    others = [word for word in patterns[1:] if word not in options]
     rest = words[1:]
-    return all(_has(option, rest, holes=holes) for option in options) and _in_order(
-        others, rest, git=patterns[0] == "git", holes=holes
+    return all(_has(option, rest, holes=holes) for option in shape.options) and _in_order(
+        shape.others, rest, git=shape.program == "git", holes=holes
     )
 
 
@@ -124,7 +130,7 @@ def _may_begin_with_dash(word: Word) -> bool:
     return not word.text or word.text[0] in "-*?["
 
 
-def _in_order(patterns: list[str], words: tuple[Word, ...], *, git: bool, holes: bool) -> bool:
+def _in_order(patterns: tuple[str, ...], words: tuple[Word, ...], *, git: bool, holes: bool) -> bool:
     """Do the patterns fit the words in order, where options (and what may be their values) are passed over?"""
     reached: list[set[int]] = [{0}, *(set[int]() for _ in range(len(words) + 1))]
     for at, word in enumerate(words):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from agent.autonomy import trust
 from agent.autonomy.judging import judge
 from agent.autonomy.levels import Level
 from agent.autonomy.rulebook import Rulebook, example_call, load_rules
-from agent.autonomy.rules import Example
+from agent.autonomy.rules import KINDS, Example
 from agent.outcomes import UsageProblem
 from agent.settings import load, repository_settings, tighten
 
@@ -119,3 +122,53 @@ def test_the_record_of_trust_is_the_owners_and_a_damaged_one_trusts_nothing(home
 def test_an_empty_file_is_never_trusted(home: Path, root: Path) -> None:
     trust.trust(root, b"")
     assert not trust.is_trusted(root, b"")
+
+
+LINES = [
+    "git push",
+    "pip install x",
+    "ls",
+    "rm -rf src",
+    "curl https://example.org",
+    "make; git push",
+    "$X",
+    "echo > a",
+]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(KINDS),
+            st.dictionaries(
+                st.sampled_from(["commands", "effects", "paths", "tool"]),
+                st.sampled_from(["*", "/*", "git *", "network", "run", "write", "shell"]),
+                min_size=1,
+            ),
+        ),
+        max_size=5,
+    ),
+    st.sampled_from(LINES),
+    st.sampled_from(Level),
+)
+@settings(max_examples=200, deadline=None)
+def test_whatever_a_file_says_it_widens_nothing_untrusted(
+    rules: list[tuple[str, dict[str, str]]], line: str, level: Level
+) -> None:
+    blocks = []
+    for kind, conditions in rules:
+        lines = [f"{name} = {json.dumps(value)}" for name, value in conditions.items()]
+        blocks.append("\n".join([f"[[{kind}]]", *lines]))
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        config = Path(folder, "config.toml")
+        config.write_text("")
+        patched.setenv("BRIDLE_CONFIG", str(config))
+        patched.setenv("BRIDLE_STATE_DIR", folder)
+        Path(folder, "bridle.toml").write_text("\n\n".join(blocks))
+        try:
+            book = load_rules(Path(folder))
+        except UsageProblem:
+            assume(False)
+    made = example_call(Example(tool="shell", arguments={"command": line}))
+    order = ["allow", "ask", "deny"]
+    assert order.index(judge(level, made, book.rules).verdict) >= order.index(judge(level, made).verdict)

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.autonomy.calls import describe
 from agent.autonomy.commands.inner import WRAPPERS, every_command
 from agent.autonomy.commands.line import Command
 from agent.autonomy.commands.shapes import Certainty, covers, parse_shape, resembles
+from tools.protocol import EVERY_EFFECT
 
 PUSH = parse_shape("git push *")
 
@@ -295,3 +297,23 @@ def test_what_wraps_a_command_may_stand_alone(name: str) -> None:
 
 def _words(command: Command) -> list[str]:
     return [word.text for word in command.words]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sudo " + "-Z " * 5000 + "git push",
+        "sudo " * 10_000 + "git push",
+        "watch " + "a " * 3000,
+        "$(" * 3000 + "git push" + ")" * 3000,
+        "".join(f"cd a{number};" for number in range(3000)) + "git push",
+        "find . " + "".join(f"-exec a{number} ; " for number in range(3000)),
+        "bash -c " * 5000,
+    ],
+    ids=["options", "wrappers", "lines", "nested", "many", "find", "shells"],
+)
+def test_a_line_made_to_take_long_is_bounded_and_counts_against_the_call(line: str) -> None:
+    found = describe("shell", {"command": line}, EVERY_EFFECT, "/workspace")
+    assert len(found.parts) < 700
+    commands = [part.command for part in found.parts if part.command is not None]
+    assert max(resembles(PUSH, command) for command in commands) is not Certainty.NO
