@@ -3,7 +3,7 @@
 The rules are a function of the journal: a resumed session has them again, and one that was rewound keeps them.
 
 Threat model: see autonomy/constraints.py. Where a person is there to ask, they say whether they meant it; where
-nobody is, it holds, as it can only make the agent do less.
+nobody is, or only a policy or a model, it holds, as it can only make the agent do less.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ async def hear(session: Session, text: str) -> None:
         ruling = await session.gate.review_constraints(_preview(new))
         if ruling.quit:
             raise UserQuit
-        applied, by = ruling.verdict == "allow", PERSON
+        if ruling.attended:
+            applied = False
+        if ruling.attended or ruling.verdict == "allow":
+            by = PERSON
     for each in new:
         session.record(ConstraintHeard(said=each.said, rule=_dump(each.rule), applied=applied, by=by))
     if applied:

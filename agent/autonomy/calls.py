@@ -26,7 +26,7 @@ from tools.shell_effects import shell_effects
 
 HOME = "/home/agent"
 MAX_PLACES = 2000
-MAX_JUDGED = 128 << 10
+MAX_JUDGED = 32 << 10
 """Characters of parts whose effects are found one by one; what is beyond has those of the whole line."""
 
 
@@ -92,7 +92,8 @@ def _settled(parts: list[Part], effects: Effects) -> tuple[Part, ...]:
     """The parts with effects that agree with those of the whole."""
     explained = frozenset[Effect]().union(*(part.effects for part in parts))
     rest = effects - explained
-    settled = tuple(replace(part, effects=(part.effects & effects) | rest) for part in parts)
+    known = effects | {Effect.READ}  # which no tool names beside other effects
+    settled = tuple(replace(part, effects=(part.effects & known) | rest) for part in parts)
     return settled or (Part(effects, open=True),)
 
 

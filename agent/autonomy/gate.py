@@ -81,6 +81,7 @@ class Approver(Protocol):
 class Ruling:
     """What the gate says. `arguments` are those to run with; `reason` is a sentence for the model, `said` are the
     words in it that are the person's own. `stop` says that too much was refused to go on, and `summary` what.
+    `attended`: it was a person who refused.
     """
 
     verdict: Literal["allow", "deny"]
@@ -90,6 +91,7 @@ class Ruling:
     said: str = ""
     stop: str = ""
     summary: str = ""
+    attended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +331,14 @@ class Gate:
         stop = self._count(case, asked, verdict, reason)
         summary = self._denials.summary if stop else ""
         return Ruling(
-            verdict, case.arguments, reason, quit=asked.quit or self._quit, said=said, stop=stop, summary=summary
+            verdict,
+            case.arguments,
+            reason,
+            quit=asked.quit or self._quit,
+            said=said,
+            stop=stop,
+            summary=summary,
+            attended=_attended(refusal),
         )
 
     def _count(self, case: _Case, asked: _Asked, verdict: str, reason: str) -> str:
@@ -337,12 +346,15 @@ class Gate:
         if verdict == "allow":
             self._denials.allowed()
             return ""
-        refusal = asked.refusal
-        attended = refusal is not None and not refusal.unattended and not refusal.by
-        if attended or self._level is Level.PLAN or asked.quit or self._quit:
+        if _attended(asked.refusal) or self._level is Level.PLAN or asked.quit or self._quit:
             return ""
         words = " ".join(value for value in case.arguments.values() if isinstance(value, str))
         return self._denials.denied(one_line(f"{case.tool} {words}", 100), reason)
+
+
+def _attended(refusal: No | None) -> bool:
+    """Was it a person at the terminal who refused?"""
+    return refusal is not None and not refusal.unattended and not refusal.by
 
 
 def _session_case(

@@ -68,7 +68,28 @@ def _deletes(command: Command) -> bool:
     return command.name in {"mv", "rsync"} or command.name is None
 
 
+_NARROWS = frozenset({"-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex"})
+
+
+def _is_narrowed(command: Command) -> bool:
+    """Does `find` look for certain names only?"""
+    pairs = zip(command.words[1:], command.words[2:], strict=False)
+    return command.name == "find" and any(
+        option.text in _NARROWS
+        and value.known
+        and value.text.strip("*?./")
+        and not {"-o", "-not", "!"} & _texts(command)
+        for option, value in pairs
+    )
+
+
+def _texts(command: Command) -> set[str]:
+    return {word.text for word in command.words if word.known}
+
+
 def _deleted(part: Part) -> Iterator[str]:
+    if part.command is not None and _is_narrowed(part.command):
+        return
     for place in part.places:
         path = place.path
         if place.glob:

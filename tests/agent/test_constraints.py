@@ -91,6 +91,13 @@ async def test_a_person_may_not_have_meant_it(begin: Callable[..., Session]) -> 
     await hear(session, SAID)  # and is not asked again
 
 
+@pytest.mark.parametrize("answer", [No("not now", by="policy x"), No("nobody answered", unattended=True)])
+async def test_only_a_person_can_take_it_back(begin: Callable[..., Session], answer: Answer) -> None:
+    session = begin(Person(answer))
+    await hear(session, SAID)
+    assert [(event.applied, event.by) for event in heard(session)] == [(True, "nobody was there to ask")] * 2
+
+
 async def test_quitting_at_the_question_ends_it(begin: Callable[..., Session]) -> None:
     session = begin(Person(Quit()))
     with pytest.raises(UserQuit):

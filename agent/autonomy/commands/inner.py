@@ -211,12 +211,14 @@ def _of_find(command: Command) -> Iterator[Command]:
     """What `-exec` and its like run, for each file found."""
     starts = {"-exec", "-execdir", "-ok", "-okdir", "-x", "-X", "--exec", "--exec-batch"}
     words = command.words
+    first = words[1].text if len(words) > 1 and words[1].known and words[1].text[:1] not in "-(!" else "."
+    found = Word(f"{first}/" if first == "." else first, "hole", many=True)
     for at, word in enumerate(words):
         if word.known and word.text in starts:
             ends = (n for n in range(at + 1, len(words)) if words[n].known and words[n].text in {";", "+"})
             part = words[at + 1 : next(ends, len(words))]
             if part:
-                given = tuple(HOLE if word.known and "{" in word.text else word for word in part)
+                given = tuple(found if word.known and "{" in word.text else word for word in part)
                 yield Command(given, (), _joined(part))
 
 

@@ -156,6 +156,9 @@ def test_a_level_that_refuses_goes_on_refusing() -> None:
         ('rm -rf "$DIR"/', "not in the command"),
         ("find . -delete", "all of the workspace"),
         ("find -delete", "the folder it works in"),
+        ("find . -name '*' -delete", "all of the workspace"),
+        ("find . -not -name a -delete", "all of the workspace"),
+        ("find . -exec rm -rf {} +", "all of the workspace"),
         ("bash -c 'rm -rf /workspace'", "all of the workspace"),
         ("rm bridle.toml", "bridle.toml"),
         ("echo > bridle.toml", "bridle.toml"),
@@ -175,7 +178,17 @@ def test_what_is_never_silent(line: str, why: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["rm -rf build", "rm *.pyc", "rm -rf src/*", "cat bridle.toml", "rm -rf build/$X", "find src -delete"]
+    "line",
+    [
+        "rm -rf build",
+        "find . -name __pycache__ -exec rm -rf {} +",
+        "find . -name '*.pyc' -delete",
+        "rm *.pyc",
+        "rm -rf src/*",
+        "cat bridle.toml",
+        "rm -rf build/$X",
+        "find src -delete",
+    ],
 )
 def test_ordinary_deletions_are_not_guarded(line: str) -> None:
     assert guarded(shell(line)) == ()
