@@ -35,8 +35,8 @@ class Certainty(IntEnum):
 
 
 class Shape(NamedTuple):
-    """The words of a shape; `rest`: it ends in a `*`, so more words may follow. The rest is for the wide reading: the
-    last part of the program's name, the options, and the other words.
+    """The words of a shape; `rest`: it ends in a `*`, so more words may follow. The rest is for the wide reading:
+    the last part of the program's name, the options, and the other words.
     """
 
     words: tuple[str, ...]
