@@ -69,7 +69,7 @@ def memory(pids: Iterable[int]) -> int | None:
     for pid in pids:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except ProcessLookupError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
         except PermissionError:
             return None

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import RESULTS, Environment, Figure, Run
-from benchmarks.harness import PEER_VENV, bench
+from benchmarks.harness import PEER_VENV, Failed, bench
 from sandboxes.docker.engine import Engine
 
 SUBJECTS = ("exec", "files", "ready", "checkpoints", "output", "cpu", "memory", "stream", "tunnel")
@@ -97,6 +97,8 @@ def main() -> None:
         run = measure(subjects)
     except KeyboardInterrupt:
         raise SystemExit("Interrupted; everything that was made is removed, and no figures are kept.") from None
+    except Failed as e:
+        raise SystemExit(f"A contender failed; everything that was made is removed. {e}") from None
     if given:
         run = merged(run, subjects)
     RESULTS.parent.mkdir(exist_ok=True)
