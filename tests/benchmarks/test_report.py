@@ -111,3 +111,13 @@ def test_the_table_of_the_readme_is_replaced_and_nothing_else() -> None:
     assert report.refreshed(new, run(ours, peer)) == new
     with pytest.raises(ValueError, match="no lines"):
         report.refreshed("nothing", run(ours, peer))
+
+
+def test_the_page_has_a_plot_that_names_no_day_or_has_none() -> None:
+    assert (f"]({report.PLOT.name})" in report.PAGE.read_text()) == report.PLOT.exists()
+    if report.PLOT.exists():
+        text = report.PLOT.read_text()
+        assert len(text) < 200_000
+        words = {element.text for element in ET.fromstring(text).iter() if element.tag.endswith("}text")}
+        assert {"bridle", "no-op command"} <= words
+        assert "dc:date" not in text
