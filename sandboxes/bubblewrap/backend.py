@@ -161,6 +161,7 @@ class BubblewrapBackend:
         troubles += more
         if not dry_run:
             await in_thread(scratch.sweep, self._folder)
+            await in_thread(cgroups.sweep)
         if troubles:
             raise SandboxError(f"Left below {self._folder}: {'; '.join(troubles)}; make room, or remove it.")
         return gone

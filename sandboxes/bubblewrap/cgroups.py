@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from sandboxes.protocol import Limits
 TOP = Path("/sys/fs/cgroup")
 PERIOD = 100_000
 REMOVE_SECONDS = 5.0
+OLD_SECONDS = 3600.0
+"""An empty group may be one that a process is just about to use."""
+_NAME = re.compile(r"bridle-[a-zA-Z0-9_.-]{1,40}-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,24 @@ def remove(folder: Path) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+def sweep() -> None:
+    """Remove old groups of sandboxes in which nothing is: of owners that were killed. Blocks; never raises.
+
+    The kernel refuses to remove one that holds a process, so that no living sandbox can lose its own.
+    """
+    own = _own_groups()
+    parents = {TOP, (TOP / own.get("", "/").lstrip("/")).parent}
+    parents |= {TOP / controller / path.lstrip("/") for controller, path in own.items() if controller}
+    for parent in parents:
+        if parent != TOP and TOP not in parent.parents:
+            continue
+        with contextlib.suppress(OSError):
+            for folder in parent.glob("bridle-*"):
+                if _NAME.fullmatch(folder.name) and folder.stat().st_mtime < time.time() - OLD_SECONDS:
+                    with contextlib.suppress(OSError):
+                        folder.rmdir()
 
 
 def _make_v2(name: str, limits: Limits, own: str) -> Group:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -18,7 +20,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sandboxes.bubblewrap import saver
+from sandboxes.bubblewrap import cgroups, saver
 from sandboxes.bubblewrap.backend import BubblewrapBackend
 from sandboxes.bubblewrap.freeze import members, standing_still
 from sandboxes.bubblewrap.sandbox import BubblewrapSandbox
@@ -435,6 +437,25 @@ async def test_a_pool_hands_out_what_waits(room: Room) -> None:
         await pool.drop(saved)
     await box.close()
     assert [*room.folder.glob("bridle-*")] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes control groups here")
+async def test_empty_groups_of_the_dead_go_and_used_ones_stay(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = await room.open()
+    groups = [Path(each) for each in json.loads((room.folder / box.name / "owner.json").read_text())["groups"]]
+    assert groups
+    name = f"bridle-test-left-{secrets.token_hex(4)}"
+    left = [group.with_name(name) for group in groups]
+    for each in left:
+        each.mkdir()
+    monkeypatch.setattr(cgroups, "_NAME", re.compile(f"{name}|{box.name}"))  # no other test's
+    await room.backend.reap()
+    assert all(each.exists() for each in left), "it may be in use in a moment"
+    monkeypatch.setattr(cgroups, "OLD_SECONDS", -10.0)
+    await room.backend.reap()
+    assert not any(each.exists() for each in left)
+    assert all(group.exists() for group in groups)
+    assert await sh(box, "echo well") == "well\n"
 
 
 async def test_another_keeper_s_checkpoints_are_not_touched(room: Room, tmp_path: Path) -> None:
