@@ -35,6 +35,9 @@ NOBODY = 65534
 SHM_BYTES = 64 << 20
 HIDDEN_FILES = ("interrupts", "kcore", "keys", "key-users", "latency_stats", "sched_debug", "timer_list")
 HIDDEN_FOLDERS = ("acpi", "asound", "scsi")
+CLOSED = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+"""Of /proc, what changes the kernel for everybody. Its files are root's, whom a sandbox's user may be outside where
+Bridle runs in a user namespace of root's."""
 PROCESSORS = Path("/sys/devices/system/cpu")
 
 
@@ -170,6 +173,9 @@ def _system() -> list[str]:
     for name in HIDDEN_FOLDERS:
         if Path("/proc", name).is_dir():
             words += ["--tmpfs", f"/proc/{name}", "--remount-ro", f"/proc/{name}"]
+    for name in CLOSED:
+        if Path("/proc", name).exists():
+            words += ["--ro-bind", f"/proc/{name}", f"/proc/{name}"]
     words += ["--dev", "/dev", "--perms", "1777", "--size", str(SHM_BYTES), "--tmpfs", "/dev/shm"]  # noqa: S108
     words += ["--remount-ro", "/dev"]
     for folder in ("/root", "/home", "/var", "/opt", "/run", *PLACES.values()):
