@@ -36,8 +36,8 @@ SHM_BYTES = 64 << 20
 HIDDEN_FILES = ("interrupts", "kcore", "keys", "key-users", "latency_stats", "sched_debug", "timer_list")
 HIDDEN_FOLDERS = ("acpi", "asound", "scsi")
 CLOSED = ("bus", "fs", "irq", "sys", "sysrq-trigger")
-"""Of /proc, what changes the kernel for everybody. Its files are root's, whom a sandbox's user may be outside where
-Bridle runs in a user namespace of root's."""
+"""Of /proc, what changes the kernel for everybody. Its files are root's, and where Bridle runs in a user namespace
+of root's, so is the sandbox's user."""
 PROCESSORS = Path("/sys/devices/system/cpu")
 
 
