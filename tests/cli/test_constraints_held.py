@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.project import EDIT, Done, bridle, git, make_project
+from support.project import BRIDLE, EDIT, ENVIRONMENT, Done, bridle, git, make_project
 from support.service import Answer, Script, Service, submit
+from support.terminal import OnTerminal
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine")]
 
@@ -108,3 +109,49 @@ def test_a_delivery_of_what_the_users_tools_trust_is_asked_about_though_a_rule_a
     assert (rulings[-1]["verdict"], rulings[-1]["by"]) == ("allow", "guarded")
     assert "runs on your machine when you commit" in rulings[-1]["cause"]
     assert "gate" in bridle("show", hooked.report["session"]).out
+
+
+@pytest.mark.parametrize(("keys", "wanted"), [("y\r", False), ("n\r", True)])
+def test_a_person_is_asked_whether_they_meant_it(
+    tmp_path: Path, service: Callable[[Script], Service], keys: str, wanted: bool
+) -> None:
+    project = make_project(tmp_path / "project")
+    model = service([Answer(calls=[EDIT]), submit(), submit(), submit(), submit()])
+    command = ["fix", "mean() is wrong. Only change src/", "--repo", str(project), "--model", "scripted"]
+    more = ["--base-url", model.url, "--verify", "true"]
+    terminal = OnTerminal([str(BRIDLE), *command, *more], ENVIRONMENT)
+    try:
+        asked = terminal.expect("because you said so")
+        assert "Only change src/" in asked
+        assert "refuses effects write, destroy; paths /*, !/src/" in " ".join(asked.split())
+        terminal.answer(keys)
+        if wanted:
+            terminal.expect("Why not")
+            terminal.send("\r")
+            terminal.expect("deliver: allow this?")
+            terminal.answer("y\r")
+        code = terminal.wait()
+    finally:
+        terminal.close()
+    assert (code == 0) is wanted, terminal.seen
+    assert bool(git(project, "branch", "--list", "bridle/*")) is wanted
+    if not wanted:
+        assert "deny rule 1 of what the user said" in terminal.seen
+
+
+def test_a_repository_allows_nothing_until_it_is_trusted(
+    tmp_path: Path, service: Callable[[Script], Service]
+) -> None:
+    project = make_project(tmp_path / "project")
+    (project / "bridle.toml").write_text('[[allow]]\neffects = "deliver"\n')
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "rules")
+    env = {"BRIDLE_STATE_DIR": str(tmp_path / "state")}
+    model = service([Answer(calls=[EDIT]), submit()])
+    command = ["fix", "mean() is wrong", "--repo", str(project), "--model", "scripted", "--base-url", model.url]
+    done = bridle(*command, "--verify", "true", "--json", env=env)
+    assert done.code == 5
+    assert "has an allow rule, ignored until you say `bridle trust`" in done.err
+    assert bridle("trust", "--repo", str(project), "--yes", env=env).code == 0
+    again = bridle("resume", done.report["session"], "--json", env=env)
+    assert (again.code, again.report["branch"]) == (0, "bridle/mean-is-wrong"), again.err

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.project import BRIDLE, Done, bridle, git
+from support.terminal import OnTerminal
 
 FILE = """
 [[deny]]
@@ -122,3 +123,28 @@ def test_trust_shows_what_it_widens_and_needs_a_yes(root: Path, env: Mapping[str
     assert check(root, env, "curl https://example.org").code == 5
     (root / "bridle.toml").unlink()
     assert bridle("trust", "--repo", str(root), "--yes", env=env).code == 2
+
+
+def test_a_person_says_yes_to_what_they_were_shown(root: Path, env: Mapping[str, str]) -> None:
+    for keys, code in (("\r", 5), ("n\r", 5), ("y\r", 0)):
+        terminal = OnTerminal([str(BRIDLE), "trust", "--repo", str(root)], env)
+        try:
+            assert "commands curl *" in terminal.expect("Trust it? [y/N]")
+            terminal.send(keys)
+            assert terminal.wait() == code
+        finally:
+            terminal.close()
+    assert check(root, env, "curl https://example.org").code == 0
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_trusted(root: Path, env: Mapping[str, str]) -> None:
+    terminal = OnTerminal([str(BRIDLE), "trust", "--repo", str(root)], env)
+    try:
+        terminal.expect("Trust it?")
+        (root / "bridle.toml").write_text(FILE + '[[allow]]\ntool = "*"\n')
+        terminal.send("y\r")
+        assert terminal.wait() == 2
+    finally:
+        terminal.close()
+    assert "has changed meanwhile" in terminal.seen
+    assert check(root, env, "curl https://example.org").code == 5
