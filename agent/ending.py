@@ -154,8 +154,8 @@ async def _deliver(session: Session, end: End, changes: Changes, check: CheckRun
         diff=session.folder.patch.read_bytes().decode("utf-8", "replace"),
         detail="\n".join([verified, *(f"! {line}" for line in warnings)]),
     )
-    guards = (*asked, *(item.guarded for item in flags if item.guarded))
-    ruling = await session.gate.review_delivery(shown, insist="; ".join(leaks), guards=guards)
+    guards = tuple(item.guarded for item in flags if item.guarded)
+    ruling = await session.gate.review_delivery(shown, insist="; ".join([*leaks, *asked]), guards=guards)
     if ruling.quit:
         return Judged(End(Outcome.INTERRUPTED, loop.QUIT, end.summary), changes)
     if ruling.verdict != "allow":

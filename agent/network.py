@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from agent.journal import SessionEnded
 from agent.network_events import NetworkFinished, NetworkRequested
 from agent.session import Session
 from sandboxes.network.outside import Asked, Egress, News, Outside
-from sandboxes.network.rules import Network
+from sandboxes.network.rules import HostRule, Network
 from tools.protocol import Effect, Preview
 
 WARNING = (
@@ -39,10 +40,22 @@ async def approve(session: Session) -> None:
 
 
 def reach_of(session: Session) -> Network:
-    """What this session can reach: nothing, once a rule refuses whatever could use the network."""
-    rules = session.gate.rules if session.gate is not None else ()
-    closed = any(placed.kind == "deny" and placed.rule.only_effects & {Effect.NETWORK} for placed in rules)
-    return Network() if closed else session.settings.reach
+    """What this session can reach: nothing, once a rule refuses whatever could use the network; of the hosts that
+    are listed, those that no rule refuses.
+    """
+    refusing = [placed.rule for placed in session.gate.rules if placed.kind == "deny"] if session.gate else []
+    if any(rule.only_effects & {Effect.NETWORK} for rule in refusing):
+        return Network()
+    found = session.settings.reach
+    refused = [host for rule in refusing for host in rule.only_hosts]
+    return replace(found, hosts=tuple(host for host in found.hosts if not any(_covers(r, host) for r in refused)))
+
+
+def _covers(refused: HostRule, listed: HostRule) -> bool:
+    """Is every name that is listed refused?"""
+    if refused.below:
+        return f".{listed.host}".endswith(f".{refused.host}") and (listed.below or listed.host != refused.host)
+    return not listed.below and listed.host == refused.host
 
 
 def reach(session: Session, run_id: str) -> tuple[Network, Egress]:

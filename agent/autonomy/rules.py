@@ -155,6 +155,12 @@ class Rule(BaseModel):
         other = self.tool or self.arguments or self.paths or self.hosts or self.commands
         return frozenset() if other else frozenset(self.effects)
 
+    @property
+    def only_hosts(self) -> tuple[HostRule, ...]:
+        """The hosts, if it is about whatever reaches them."""
+        other = self.tool or self.arguments or self.paths or self.commands or set(self.effects) - {Effect.NETWORK}
+        return () if other else self.host_rules
+
     def words(self) -> str:
         """The conditions in words."""
         parts = {
@@ -273,7 +279,9 @@ def _equal(given: Any, wanted: Scalar) -> bool:
         return any(_equal(item, wanted) for item in given)
     if isinstance(given, str) and isinstance(wanted, str):
         return fnmatchcase(given, wanted)
-    return type(given) is type(wanted) and bool(given == wanted)
+    if isinstance(given, bool) or isinstance(wanted, bool):
+        return given is wanted
+    return bool(given == wanted)
 
 
 def _part_fits(rule: Rule, part: Part) -> Certainty:

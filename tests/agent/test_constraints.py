@@ -11,6 +11,7 @@ import pytest
 from agent.autonomy.approvers import AbsentApprover
 from agent.autonomy.gate import Answer, Approver, Gate, No, Question, Quit, Yes
 from agent.autonomy.levels import Level
+from agent.autonomy.rules import Placed, Rule
 from agent.constraints import UserQuit, hear, session_rules
 from agent.journal import ConstraintHeard, Journal, SessionRewound, read_events
 from agent.network import reach_of
@@ -125,6 +126,28 @@ async def test_it_survives_resuming_and_rewinding(begin: Callable[..., Session])
     assert session.gate is not None
     assert again == session.gate.rules
     assert [each.number for each in again] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("listed", "refused", "left"),
+    [
+        ("a.example.org", "a.example.org", []),
+        ("a.example.org", "*.example.org", []),
+        ("*.a.example.org", "*.example.org", []),
+        ("example.org", "*.example.org", ["example.org"]),
+        ("*.example.org", "a.example.org", ["*.example.org"]),
+        ("*.example.org", "*.example.org", []),
+        ("example.net", "example.org", ["example.net"]),
+    ],
+)
+async def test_refused_hosts_are_taken_from_the_list(
+    begin: Callable[..., Session], listed: str, refused: str, left: list[str]
+) -> None:
+    session = begin(AbsentApprover(), allow_hosts=(listed,))
+    assert session.gate is not None
+    session.gate.tighten([Placed("deny", Rule(hosts=(refused,)), "config.toml", 1)])
+    assert list(map(str, reach_of(session).hosts)) == left
+    assert reach_of(session).mode == "allowlist"
 
 
 async def test_no_network_closes_the_network(begin: Callable[..., Session]) -> None:

@@ -126,6 +126,9 @@ def test_arguments_of_tools() -> None:
     assert verdict(call("git", action="commit", message="x"), deny) == "deny"
     assert verdict(call("git", action="log"), deny) == "allow"
     assert verdict(shell("sleep 5 &"), rule("ask", tool="sh*", arguments={"background": True})) == "allow"
+    slow = call("shell", command="sleep 5", timeout=900)
+    assert verdict(slow, rule("ask", arguments={"timeout": 900})) == "ask"
+    assert verdict(slow, rule("ask", arguments={"timeout": 5})) == "allow"
     background = call("shell", command="sleep 5", background=True)
     assert verdict(background, rule("ask", tool="sh*", arguments={"background": True})) == "ask"
 
