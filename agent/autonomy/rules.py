@@ -26,7 +26,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from agent.autonomy.calls import Call, Part
-from agent.autonomy.commands.shapes import Certainty, Shape, covers, parse_shape, resembles
+from agent.autonomy.commands.shapes import Certainty, Shape, covers, mentions, parse_shape, resembles
 from agent.autonomy.places import Places
 from agent.autonomy.visible import visible
 from sandboxes.network.rules import HostRule, parse_rule
@@ -290,12 +290,7 @@ def _part_fits(rule: Rule, part: Part) -> Certainty:
     if rule.effects and not part.effects & frozenset(rule.effects):
         return Certainty.NO
     if rule.commands:
-        command = part.command
-        sure = (
-            min(sure, max((resembles(s, command) for s in rule.shapes), default=Certainty.NO))
-            if command
-            else Certainty.NO
-        )
+        sure = max(_command_fits(shape, part) for shape in rule.shapes)
     if rule.paths and sure is not Certainty.NO:
         destroys = Effect.DESTROY in part.effects
         named = max((rule.places.fits(place, destroys=destroys) for place in part.places), default=Certainty.NO)
@@ -305,6 +300,15 @@ def _part_fits(rule: Rule, part: Part) -> Certainty:
         open_ = Effect.NETWORK in part.effects and (part.open or not part.hosts)
         sure = min(sure, max(named, Certainty.MAYBE if open_ else Certainty.NO))
     return sure
+
+
+def _command_fits(shape: Shape, part: Part) -> Certainty:
+    if part.command is None:
+        return Certainty.NO
+    found = resembles(shape, part.command)
+    if found is Certainty.NO and Effect.RUN in part.effects and mentions(shape, part.command):
+        return Certainty.MAYBE
+    return found
 
 
 def _unsaid(part: Part) -> Certainty:

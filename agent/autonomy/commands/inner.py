@@ -84,6 +84,12 @@ RUNNERS = {
 """Commands with a word that makes the rest a command, and their options with a value."""
 
 
+_GIVEN = re.compile(
+    r"--[\w-]*(?:command|program|exec|action|pack|filter|cmd)[\w-]*=(?:exec=)?(.*\w.*)", re.DOTALL | re.IGNORECASE
+)
+"""An option of any program that takes a command, by its name."""
+
+
 def every_command(text: str) -> Line:
     """All commands of a line: those of its syntax tree, and those that these start. Never raises."""
     line = read_line(text)
@@ -112,6 +118,9 @@ def every_command(text: str) -> Line:
 def _inner(command: Command) -> Iterator[Command | str]:
     """The commands, or lines of shell text, that a command starts itself."""
     name, words = command.name, command.words
+    for word in words[1:]:
+        if word.known and (given := _GIVEN.fullmatch(word.text)):
+            yield given[1]
     if name is None:
         return
     if RESERVED.fullmatch(name):  # the tree has it wrong

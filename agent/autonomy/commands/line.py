@@ -89,6 +89,11 @@ def read_line(text: str) -> Line:
             commands.append(_command(node, source))
         elif node.type == "variable_assignment" and not _belongs(node):
             commands.append(Command((), (_assignment(node, source),), _text(node, source)))
+        elif node.type == "heredoc_redirect":
+            for line in _backticks(node, source):
+                nested = read_line(line)
+                commands += nested.commands
+                writes += nested.writes
         elif node.type == "file_redirect" and (place := _written(node, source)) is not None:
             writes.append(place)
     whole = not root.has_error
@@ -105,6 +110,15 @@ def _parser() -> Parser:
 
 def _text(node: Node, source: bytes) -> str:
     return source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+
+
+def _backticks(node: Node, source: bytes) -> list[str]:
+    """What stands in backticks in a here-document, which the tree does not show."""
+    start = next((child for child in node.children if child.type == "heredoc_start"), None)
+    body = next((child for child in node.children if child.type == "heredoc_body"), None)
+    if start is None or body is None or re.search(r"['\"\\]", _text(start, source)):
+        return []
+    return re.findall(r"(?<!\\)`([^`]*)", _text(body, source))
 
 
 def _belongs(node: Node) -> bool:

@@ -1,14 +1,16 @@
 """Shapes of commands, such as `git push *`, and whether a command has one.
 
 A shape is written like a command: words, with `*`, `?` and `[…]` in them as in file names, and a `*` at the end
-for whatever follows. Two readings:
+for whatever follows. Three readings:
 
 * `covers`, for allowing: the very words, each of them known, nothing besides.
 * `resembles`, for asking and refusing: the program by the last part of its name, with options between the words,
   in
   any order and however they are bundled, and with anything behind.
 
-Threat model: the command is the model's, see `line.py`; what cannot be told counts against it in both readings.
+* `mentions`, for asking: a program that may run anything is given the words, or a text that holds them.
+
+Threat model: the command is the model's, see `line.py`; what cannot be told counts against it in each reading.
 """
 
 from __future__ import annotations
@@ -24,6 +26,12 @@ from agent.autonomy.commands.line import Command, Word
 _GIT_VALUED = frozenset(
     {"-C", "-c", "--git-dir", "--work-tree", "--namespace", "--super-prefix", "--config-env", "--attr-source"}
 )
+
+
+MAX_MENTIONS = 200
+MAX_TEXT = 8192
+"""Words, and characters of a word, that are searched for commands."""
+_WITHIN = re.compile(r"[\w./@:=+*-]+")
 
 
 class Certainty(IntEnum):
@@ -88,6 +96,22 @@ def resembles(shape: Shape, command: Command) -> Certainty:
     if _fits(shape, command.words, holes=False):
         return Certainty.YES
     return Certainty.MAYBE if _fits(shape, command.words, holes=True) else Certainty.NO
+
+
+def mentions(shape: Shape, command: Command) -> bool:
+    """Does the command name one of this shape among its words, or within one of them?
+
+    It matters for a program that may run what it is given: `mytool git push`, `python -c 'os.system("git push")'`.
+    """
+    words = command.words[:MAX_MENTIONS]
+    if any(_fits(shape, words[at:], holes=False) for at in range(1, len(words))):
+        return True
+    texts = [word.text for word in words[1:] if not word.text.isalnum()]
+    for text in [*texts, *(text for text in command.assigned if text is not None)]:
+        inside = tuple(map(Word, _WITHIN.findall(text[:MAX_TEXT])[:MAX_MENTIONS]))
+        if any(_fits(shape, inside[at:], holes=False) for at in range(len(inside))):
+            return True
+    return False
 
 
 def _fits(shape: Shape, words: tuple[Word, ...], *, holes: bool) -> bool:

@@ -56,6 +56,25 @@ def test_the_rule_that_decided_is_named_with_its_reason() -> None:
     assert judged.cause == "deny rule 2 (no-push) of config.toml: CI makes releases"
 
 
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("python -c 'import os; os.system(\"git push\")'", "ask"),
+        ("./deploy.sh git push", "ask"),
+        ("make --eval='$(shell git push)'", "ask"),
+        ("perl -e '`git push`'", "ask"),
+        ("python -c 'print(1)' git", "allow"),
+        ("pytest -k push", "allow"),
+        ("make push", "allow"),
+        ("echo 'git push'", "allow"),
+        ("rg 'git push' docs", "allow"),
+        ("git commit -m 'before git push'", "allow"),
+    ],
+)
+def test_programs_that_are_given_a_refused_command_are_asked_about(line: str, wanted: str) -> None:
+    assert verdict(shell(line), rule("deny", commands="git push *"), level=5) == wanted
+
+
 def test_every_part_of_a_line_has_to_be_allowed() -> None:
     allow = rule("allow", commands=["pip install *", "pytest *"])
     for line, wanted in {
