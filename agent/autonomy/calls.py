@@ -19,6 +19,7 @@ from typing import Any
 
 from agent.autonomy.commands.inner import every_command
 from agent.autonomy.commands.line import Command, Word
+from agent.autonomy.roles import Role, roles
 from sandboxes.protocol import WORKSPACE
 from tools.paths import resolve, write_effects
 from tools.protocol import EVERY_EFFECT, Effect, Effects
@@ -32,10 +33,11 @@ MAX_JUDGED = 32 << 10
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An absolute, normalised path that a part names; `glob`: a pattern for such paths."""
+    """An absolute, normalised path that a part names; `glob`: a pattern for such paths. `role`: what is done."""
 
     path: str
     glob: bool = False
+    role: Role = "changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,14 @@ def _of_line(line: str, cwd: str) -> list[Part]:
     for command in found.commands:
         budget -= len(command.text)
         effects = shell_effects(command.text, cwd) if command.text and budget > 0 else EVERY_EFFECT
-        places = tuple(_places(command.words[1:], folders))
+        named = list(roles(command))
+        places = tuple(place for word, role in named for place in _places(word, folders, role))[:MAX_PLACES]
         hosts = tuple(dict.fromkeys(host for word in command.words[1:] for host in _hosts(word, effects)))
-        unknown = any(word.kind == "hole" for word in command.words) or (lost and bool(places))
+        holes = command.name is None or any(word.kind == "hole" and role != "none" for word, role in named)
+        unknown = holes or (lost and any(place.role != "none" for place in places))
         parts.append(Part(effects, command, places, hosts, open=unknown, moved=moved))
     for word in found.writes:
-        places = tuple(_places((word,), folders))
+        places = tuple(_places(word, folders, "changed"))
         effects = frozenset[Effect]().union(*(write_effects(place.path) for place in places)) or EVERY_EFFECT
         parts.append(Part(effects, None, places, open=word.kind == "hole" or lost, moved=moved))
     return parts
@@ -140,24 +144,23 @@ def _at(path: str, folder: str) -> str:
 _OPTION_VALUE = re.compile(r"-{1,2}[\w-]+=(.*)", re.DOTALL)
 
 
-def _places(words: tuple[Word, ...], folders: list[str]) -> Iterator[Place]:
-    """Every path that a word may be. Whether it is one is not known: any operand may be a path."""
-    count = 0
-    for word in words:
-        text = word.text
-        if word.kind == "hole" or not text or "\0" in text:
-            continue
-        if value := _OPTION_VALUE.fullmatch(text):
-            text = value[1]
-        elif text.startswith("-"):
-            continue
-        if len(text) > 4096 or any(len(name) > 255 for name in text.split("/")):
-            continue  # no file has such a name
-        for folder in folders:
-            count += 1
-            if count > MAX_PLACES:
-                return
-            yield Place(_at(text, folder), glob=word.kind == "glob")
+def _places(word: Word, folders: list[str], role: Role) -> Iterator[Place]:
+    """Every path that a word may be; what is `below` a folder comes as a pattern."""
+    text = word.text
+    if word.kind == "hole" or not text or "\0" in text:
+        return
+    if value := _OPTION_VALUE.fullmatch(text):
+        text = value[1]
+    elif text.startswith("-"):
+        return
+    if len(text) > 4096 or any(len(name) > 255 for name in text.split("/")):
+        return  # no file has such a name
+    for folder in folders:
+        path = _at(text, folder)
+        if word.kind == "below":
+            yield Place(path.rstrip("/") + "/?**", True, role)
+        else:
+            yield Place(path, word.kind == "glob", role)
 
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s]*@)?([^/:@\s]+)", re.IGNORECASE)

@@ -41,6 +41,8 @@ def _reasons(call: Call) -> Iterator[str]:
         if part.effects <= {Effect.READ}:
             continue
         for place in part.places:
+            if place.role in {"read", "none"}:
+                continue
             if place.path == f"{WORKSPACE}/{CONFIGURATION}":
                 yield f"it may change {CONFIGURATION}, which says what Bridle may do"
             elif _is_bridles_own(place.path):

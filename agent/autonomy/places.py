@@ -41,6 +41,8 @@ class Places:
             (whole if rest.startswith("//") else inside).append(
                 negated + (rest[1:] if rest.startswith("//") else rest)
             )
+        self.excepts = any(pattern.startswith("!") for pattern in (*whole, *inside))
+        """Whether some paths are excepted."""
         self._whole = GitIgnoreSpec.from_lines(whole)
         self._inside = GitIgnoreSpec.from_lines(inside)
         self._starts = [

@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from agent.autonomy.calls import Call, Part
+from agent.autonomy.calls import Call, Part, Place
 from agent.autonomy.commands.shapes import Certainty, Shape, covers, mentions, parse_shape, resembles
 from agent.autonomy.places import Places
 from agent.autonomy.visible import visible
@@ -293,7 +293,8 @@ def _part_fits(rule: Rule, part: Part) -> Certainty:
         sure = max(_command_fits(shape, part) for shape in rule.shapes)
     if rule.paths and sure is not Certainty.NO:
         destroys = Effect.DESTROY in part.effects
-        named = max((rule.places.fits(place, destroys=destroys) for place in part.places), default=Certainty.NO)
+        places = [place for place in part.places if _counts(rule, place)]
+        named = max((rule.places.fits(place, destroys=destroys) for place in places), default=Certainty.NO)
         sure = min(sure, max(named, _unsaid(part)))
     if rule.hosts and sure is not Certainty.NO:
         named = Certainty.YES if any(_host_fits(rule.host_rules, host) for host in part.hosts) else Certainty.NO
@@ -309,6 +310,16 @@ def _command_fits(shape: Shape, part: Part) -> Certainty:
     if found is Certainty.NO and Effect.RUN in part.effects and mentions(shape, part.command):
         return Certainty.MAYBE
     return found
+
+
+def _counts(rule: Rule, place: Place) -> bool:
+    """Is it a path that the rule may be about, for what is done to it?
+
+    Everything but a few folders is meant where a pattern has exceptions: then a word has to be a path for certain.
+    """
+    if place.role == "none" or (place.role == "unknown" and rule.places.excepts):
+        return False
+    return place.role != "read" or not rule.effects or Effect.READ in rule.effects
 
 
 def _unsaid(part: Part) -> Certainty:

@@ -6,6 +6,7 @@ readings are listed. Too many levels end in a command that may be any.
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -220,15 +221,23 @@ def _of_find(command: Command) -> Iterator[Command]:
     """What `-exec` and its like run, for each file found."""
     starts = {"-exec", "-execdir", "-ok", "-okdir", "-x", "-X", "--exec", "--exec-batch"}
     words = command.words
-    first = words[1].text if len(words) > 1 and words[1].known and words[1].text[:1] not in "-(!" else "."
-    found = Word(f"{first}/" if first == "." else first, "hole", many=True)
+    given_starts = list(itertools.takewhile(lambda word: word.text[:1] not in {"-", "(", "!"}, words[1:]))
+    one = len(given_starts) <= 1 and all(word.known for word in given_starts) and command.name == "find"
+    found = Word(given_starts[0].text if given_starts else ".", "below", many=True) if one else HOLE
     for at, word in enumerate(words):
         if word.known and word.text in starts:
             ends = (n for n in range(at + 1, len(words)) if words[n].known and words[n].text in {";", "+"})
             part = words[at + 1 : next(ends, len(words))]
             if part:
-                given = tuple(found if word.known and "{" in word.text else word for word in part)
+                given = tuple(_filled(word, found) for word in part)
                 yield Command(given, (), _joined(part))
+
+
+def _filled(word: Word, found: Word) -> Word:
+    """A word in which what was found stands for `{}`."""
+    if not word.known or "{" not in word.text:
+        return word
+    return found if word.text == "{}" else HOLE
 
 
 def _of_git(words: tuple[Word, ...]) -> Iterator[Command | str]:
@@ -275,7 +284,7 @@ def _suffixes(command: Command, start: int, wrapper: Wrapper) -> Iterator[Comman
         seen.add((at, skip))
         word = words[at]
         text = word.text if word.known else ""
-        if word.kind == "hole" and at not in begun:
+        if word.kind in {"hole", "below"} and at not in begun:
             begun.add(at)
             yield _from(command, at, more)
         elif text == "--":

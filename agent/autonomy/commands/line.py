@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 << 10
 """Bytes of a line that is taken apart; a longer one may run anything."""
 
-WordKind = Literal["known", "glob", "hole"]
+WordKind = Literal["known", "glob", "hole", "below"]
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
     """A word as the command gets it. `known`: `text` is it. `glob`: `text` is a pattern for names. `hole`: `text`
-    is what it begins with. `many`: it may be any number of words.
+    is what it begins with. `below`: that path or
+    one below it. `many`: it may be any number of words.
     """
 
     text: str
@@ -135,6 +136,8 @@ def _command(node: Node, source: bytes) -> Command:
             assigned.append(_assignment(child, source))
         elif child.type not in {"file_redirect", "herestring_redirect", "heredoc_redirect", "comment"}:
             words.append(_word(child, source))
+    if node.type == "test_command" and words:
+        words[0] = Word("[")  # whichever bracket: it is no pattern
     return Command(tuple(words), tuple(assigned), _text(node, source))
 
 

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from agent.autonomy.commands.line import Command, Word
 
+_ANYTHING = frozenset({"hole", "below"})
 _GIT_VALUED = frozenset(
     {"-C", "-c", "--git-dir", "--work-tree", "--namespace", "--super-prefix", "--config-env", "--attr-source"}
 )
@@ -118,7 +119,7 @@ def _fits(shape: Shape, words: tuple[Word, ...], *, holes: bool) -> bool:
     if not words or not shape.program:
         return False
     first = words[0]
-    if first.kind == "hole" and first.many and holes:
+    if first.kind in _ANYTHING and first.many and holes:
         return True
     if not _is(Word(first.text.rsplit("/", 1)[-1], first.kind), shape.program, holes=holes):
         return False
@@ -134,7 +135,7 @@ def _is(word: Word, pattern: str, *, holes: bool) -> bool:
     if not holes:
         return False
     # A glob and a pattern are compared from the side that has letters.
-    return word.kind == "hole" or fnmatchcase(pattern, word.text) or any(char in pattern for char in "*?[")
+    return word.kind in _ANYTHING or fnmatchcase(pattern, word.text) or any(char in pattern for char in "*?[")
 
 
 def _has(option: str, words: tuple[Word, ...], *, holes: bool) -> bool:
@@ -151,7 +152,7 @@ def _has(option: str, words: tuple[Word, ...], *, holes: bool) -> bool:
 
 
 def _may_begin_with_dash(word: Word) -> bool:
-    return not word.text or word.text[0] in "-*?["
+    return word.kind == "below" or not word.text or word.text[0] in "-*?["
 
 
 def _in_order(patterns: tuple[str, ...], words: tuple[Word, ...], *, git: bool, holes: bool) -> bool:
@@ -161,7 +162,7 @@ def _in_order(patterns: tuple[str, ...], words: tuple[Word, ...], *, git: bool, 
         for done in reached[at]:
             if done == len(patterns):
                 return True
-            if word.many and word.kind == "hole" and holes:
+            if word.many and word.kind in _ANYTHING and holes:
                 return True
             if word.known and word.text.startswith("-") and word.text != "-":
                 reached[at + 1].add(done)

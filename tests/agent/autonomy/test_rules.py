@@ -128,6 +128,38 @@ def test_only_one_folder_may_be_changed() -> None:
     assert verdict(shell("rm -rf build"), only, level=4) == "deny"
 
 
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("sed -i 's/foo/bar/' src/a.py", "allow"),
+        ("sed -i 's/foo/bar/' setup.py", "deny"),
+        ("find src -name '*.py' -exec sed -i 's/a/b/' {} +", "allow"),
+        ("cp setup.py src/", "allow"),
+        ("cp src/a.py .", "deny"),
+        ("git add -A && git commit -m 'Fix: a/b'", "allow"),
+        ("git checkout -b fix/mean", "allow"),
+        ("git checkout -- setup.py", "deny"),
+        ("git -C . rm setup.py", "deny"),
+        ("chmod +x src/run.sh", "allow"),
+        ("chmod +x run.sh", "deny"),
+        ("touch $X", "ask"),
+        ("echo x > notes.txt", "deny"),
+    ],
+)
+def test_a_word_is_a_changed_file_where_the_command_makes_it_one(line: str, wanted: str) -> None:
+    only = rule("deny", paths=["/*", "!/src/"], effects=["write", "destroy"])
+    assert verdict(shell(line), only, level=5) == wanted
+
+
+def test_what_is_copied_from_a_kept_folder_is_only_read() -> None:
+    keep = rule("deny", paths="tests/", effects=["write", "destroy"])
+    assert verdict(shell("cp tests/a.py src/"), keep) == "allow"
+    assert verdict(shell("cp src/a.py tests/"), keep) == "deny"
+    assert verdict(shell("cp -t tests src/a.py"), keep) == "deny"
+    assert verdict(shell("mv tests/a.py src/"), keep) == "deny"
+    assert verdict(shell("cp tests/a.py src/"), rule("deny", paths="tests/")) == "deny"
+
+
 def test_hosts() -> None:
     allow = rule("allow", commands=["curl *"], hosts=["*.example.org"])
     assert verdict(shell("curl https://a.example.org/x"), allow) == "allow"
@@ -220,6 +252,11 @@ def test_writing_bridles_file_is_guarded() -> None:
     assert guarded(call("write", path="./x/../bridle.toml", content=""))
     assert not guarded(call("read", path="bridle.toml"))
     assert not guarded(call("write", path="docs/bridle.toml.md", content=""))
+
+
+@pytest.mark.parametrize("line", ["cp bridle.toml /tmp/", "git add bridle.toml", "git diff bridle.toml"])
+def test_reading_bridles_file_is_not(line: str) -> None:
+    assert guarded(shell(line)) == ()
 
 
 def test_a_patch_is_held_against_the_paths_of_rules() -> None:
