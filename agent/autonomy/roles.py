@@ -1,8 +1,8 @@
 """What the operands of common commands are: a file that is changed, one that is only read, or no file at all.
 
 Threat model: the command is the model's. This only ever narrows what a rule on paths takes a word for, where the
-operands of a command are known; every other word may be a file that is changed. A row that is wrong lets a call pass
-that the finished patch is held against again.
+operands of a command are known; every other word may be a file that is changed. A row that is wrong lets a call
+pass that the finished patch is held against again.
 """
 
 from __future__ import annotations
