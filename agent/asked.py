@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from agent.event import Event
 from agent.models.protocol import Usage
@@ -51,6 +51,28 @@ class QuestionAnswered(Event):
     by: str
     reason: str = ""
     seconds: float = 0.0
+
+
+AlwaysScope = Literal["session", "hour", "repository"]
+
+
+class AlwaysGranted(Event):
+    """A person said "always". `tool` and `key` are the exact shape, or `rule` is what is covered, as in a file.
+
+    Calls that it covers run unasked where they have no more than `effects`: for the rest of the session, until
+    `until` (seconds since the epoch), or, as the rule `label` in the user's state, in this repository.
+    """
+
+    type: Literal["always.granted"] = "always.granted"
+    call: str
+    tool: str
+    words: str
+    key: str = ""
+    rule: dict[str, Any] | None = None
+    effects: tuple[str, ...]
+    scope: AlwaysScope = "session"
+    until: float | None = None
+    label: str = ""
 
 
 class AdviceGiven(Event):

@@ -23,7 +23,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from agent import chain
-from agent.asked import AdviceGiven, QuestionAnswered, QuestionAsked
+from agent.asked import AdviceGiven, AlwaysGranted, QuestionAnswered, QuestionAsked
 from agent.event import Event
 from agent.models.protocol import ToolCall, Usage
 from agent.network_events import NetworkFinished, NetworkRequested
@@ -268,6 +268,7 @@ AnyEvent = Annotated[
     | AdviceGiven
     | QuestionAsked
     | QuestionAnswered
+    | AlwaysGranted
     | GateDecided
     | ConstraintHeard
     | LevelChanged
@@ -376,7 +377,7 @@ def _is_event(fields: dict[str, Any]) -> bool:
 
 def _weighs(event: AnyEvent) -> bool:
     """Whether an event has to survive a power cut, and its absence to show: whatever a person decided."""
-    return isinstance(event, LevelChanged | QuestionAsked | QuestionAnswered) or (
+    return isinstance(event, LevelChanged | QuestionAsked | QuestionAnswered | AlwaysGranted) or (
         isinstance(event, GateDecided) and bool(event.answers)
     )
 

@@ -32,6 +32,8 @@ from tools.text import one_line
 
 MAX_SILENT_TURNS = 3
 """Turns without a tool call before the session counts as stuck."""
+MAX_CHANGED = 2000
+"""Characters of a changed call's arguments that the model is told."""
 MAX_WORDS = 120
 """Characters of a call in the list of checkpoints."""
 MAX_REFUSED_SUBMITS = 4
@@ -73,6 +75,7 @@ async def run(work: Work) -> End:
             reply = None
             continue
         silent = 0
+        work.gate.begin_turn(reply.calls)
         submitted: ToolResult | None = None
         for call in reply.calls:
             result, quit_now = await carry_out(work, call, alone=work.conversation.calls == 1)
@@ -115,7 +118,17 @@ async def carry_out(work: Work, call: ToolCall, *, alone: bool = True) -> tuple[
     work.record(CallStarted(call=call.id, tool=tool.name, arguments=args.model_dump_json(exclude_unset=True)))
     start = time.monotonic()
     result = await tool.run(args, work.bench)
+    if ruling.edited:
+        result = replace(result, text=f"{result.text}\n{_changed(ruling)}")
     return _finish(work, call, result, time.monotonic() - start), False
+
+
+def _changed(ruling: Ruling) -> str:
+    """What the model is told of a call that is not the one it made."""
+    arguments = json.dumps(ruling.arguments, ensure_ascii=False)
+    more = len(arguments) - MAX_CHANGED
+    arguments = arguments if more <= 0 else f"{arguments[:MAX_CHANGED]}… ({more} more characters)"
+    return f"[The user changed this call before it ran. It ran with: {arguments}]"
 
 
 async def _make_revocable(work: Work, call: ToolCall, tool: Tool, ruling: Ruling) -> Ruling:

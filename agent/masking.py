@@ -68,5 +68,12 @@ class MaskedApprover:
         """Ask with a masked preview."""
         shown = question.preview
         mask = self._secrets.mask
-        preview = Preview(mask(shown.title), diff=mask(shown.diff), detail=mask(shown.detail))
+        preview = Preview(
+            mask(shown.title),
+            diff=mask(shown.diff),
+            detail=mask(shown.detail),
+            causes=tuple(replace(each, text=mask(each.text), reason=mask(each.reason)) for each in shown.causes),
+            # What is made of the file's own text is written: with a value masked, that would be another text.
+            before=shown.before if shown.before is None or mask(shown.before) == shown.before else None,
+        )
         return await self._approver.ask(replace(question, preview=preview, cwd=mask(question.cwd)))

@@ -12,6 +12,9 @@ from pathlib import Path
 from agent import loop, network
 from agent.autonomy.gate import Gate
 from agent.autonomy.levels import Level, allowed
+from agent.autonomy.own import add_rule, own_file
+from agent.autonomy.rulebook import own_rules
+from agent.autonomy.rules import Placed, Rule
 from agent.checkpoints import Checkpoints, as_checkpoint, held_checkpoints
 from agent.checks import PROBE, find_check, import_path, needs_pytest
 from agent.constraints import hear, session_rules
@@ -62,7 +65,13 @@ async def prepare(session: Session, *, finished: bool) -> Work:
     await _tidy(session)
     listed = session.settings.reach.mode == "allowlist"
     session.gate = Gate(
-        session.settings.autonomy, session.approver, session.record, listed=listed, rules=session.rules
+        session.settings.autonomy,
+        session.approver,
+        session.record,
+        listed=listed,
+        rules=session.rules,
+        events=session.journal.events,
+        keep=partial(_keep_rule, session),
     )
     session.gate.tighten(session_rules(session.journal.events))
     await hear(session, session.task)
@@ -90,6 +99,19 @@ async def prepare(session: Session, *, finished: bool) -> Work:
         has_git = (await sandbox.exec(["git", "--version"])).exit_code == 0
         _begin_conversation(session, work, has_git=has_git, files=files)
     return work
+
+
+def _keep_rule(session: Session, rule: Rule) -> Placed | None:
+    """Write what is always allowed in this repository into the user's state; a failure is told."""
+    root = session.repository.root
+    try:
+        add_rule(root, rule)
+        kept = own_rules(root)[-1]
+    except (OSError, UsageProblem) as error:
+        session.watch.note(f"the rule for this repository could not be kept, so it was a yes for once: {error}")
+        return None
+    session.watch.note(f"kept in {own_file(root)}: {kept.rule.words()}")
+    return kept
 
 
 def _image(session: Session, suggested: RepositorySettings) -> str:

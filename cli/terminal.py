@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from agent.asked import AlwaysGranted
 from agent.autonomy.visible import visible
 from agent.journal import (
     AnyEvent,
@@ -172,6 +173,10 @@ class TerminalWatcher:
                 moved = f" · {event.up} bytes up, {event.down} down · {event.seconds:.1f} s"
                 problem = f" · {event.problem}" if event.problem else ""
                 self.line(("network", "magenta"), f" {event.method} {event.host}:{event.port}{moved}{problem}")
+            case AlwaysGranted():
+                until = f" until {time.strftime('%H:%M', time.localtime(event.until))}" if event.until else ""
+                where = f" in {event.label}" if event.label else ""
+                self.line(("always", "magenta"), f" {_brief(event.words)} · {event.scope}{until}{where}")
             case LevelChanged():
                 self.line(("autonomy", "magenta"), f" {event.before} → {event.after}")
             case AttemptMade():

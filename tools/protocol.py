@@ -95,12 +95,16 @@ class Workbench:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a person is shown before deciding: a line, a unified diff for edits, where its effects come from."""
+    """What a person is shown before deciding: a line, a unified diff for edits, where its effects come from.
+
+    `before` is the text that a whole file's new one takes the place of; None where it is not known, or is no text.
+    """
 
     title: str
     diff: str = ""
     detail: str = ""
     causes: tuple[Cause, ...] = ()
+    before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

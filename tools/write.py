@@ -45,7 +45,11 @@ class Write:
         except FileError as error:
             return Preview(f"write {shown(path)}", detail=explain(error))
         diff = unified(path, "" if old is None else old.decode("utf-8", "replace"), args.content)
-        return Preview(f"{'create' if old is None else 'overwrite'} {shown(path)}", diff=diff)
+        return Preview(
+            f"{'create' if old is None else 'overwrite'} {shown(path)}",
+            diff=diff,
+            before="" if old is None else _text(old),
+        )
 
     async def run(self, args: WriteArguments, bench: Workbench) -> ToolResult:
         """Write it, and say whether it replaced something."""
@@ -77,6 +81,13 @@ async def _current(sandbox: Sandbox, path: str) -> bytes | None:
         if error.problem == "not_found":
             return None
         raise
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def count_lines(data: bytes) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.asked import AlwaysScope
 from agent.autonomy.levels import Level
+from agent.autonomy.proposals import Proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,13 @@ class No(Said):
 
 @dataclass(frozen=True, slots=True)
 class Always(Said):
-    """Yes, and to the same shape of call for the rest of this session."""
+    """Yes, and to what `proposal` covers, for this session, an hour, or in this repository.
+
+    Without a proposal: to the exact shape of the call.
+    """
+
+    proposal: Proposal | None = None
+    scope: AlwaysScope = "session"
 
 
 @dataclass(frozen=True, slots=True)

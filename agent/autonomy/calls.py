@@ -56,13 +56,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call as rules see it. `parts` is never empty. `guards`: why it is never allowed silently, see guarded."""
+    """A call as rules see it. `parts` is never empty. `guards`: why it is never allowed silently, see guarded.
+    `cwd` is the directory it runs in.
+    """
 
     tool: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     effects: Effects = EVERY_EFFECT
     parts: tuple[Part, ...] = ()
     guards: tuple[str, ...] = ()
+    cwd: str = WORKSPACE
 
 
 def describe(tool: str, arguments: Mapping[str, Any], effects: Effects, cwd: str) -> Call:
@@ -80,7 +83,7 @@ def describe(tool: str, arguments: Mapping[str, Any], effects: Effects, cwd: str
             named = arguments.get("path")
             places = (Place(resolve(named)),) if isinstance(named, str) and named else ()
             parts = [Part(effects, None, (*places, *_listed(arguments)))]
-    return Call(tool, arguments, effects, _settled(parts, effects))
+    return Call(tool, arguments, effects, _settled(parts, effects), cwd=cwd)
 
 
 def _listed(arguments: Mapping[str, Any]) -> tuple[Place, ...]:

@@ -14,74 +14,35 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, assert_never
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, assert_never
 
-from pydantic import ValidationError
-
+from agent.asked import AlwaysGranted
 from agent.autonomy.answers import Always, Answer, Edit, No, Quit, SetLevel, Yes
-from agent.autonomy.calls import Call, Part, describe
+from agent.autonomy.cases import Case, preview_of, session_case, told, tool_case
 from agent.autonomy.denials import Denials
+from agent.autonomy.grants import Grants, would_have_matched
 from agent.autonomy.judging import Judgement, judge
 from agent.autonomy.levels import Level, allowed
-from agent.autonomy.remembered import Remembered, Shape, shape_of
-from agent.autonomy.rules import Placed, tightening
+from agent.autonomy.proposals import Proposal, proposals
+from agent.autonomy.questions import Approver, Question
+from agent.autonomy.rules import Placed, Rule, tightening
 from agent.autonomy.words import in_order, names
 from agent.journal import AnyEvent, GateDecided, LevelChanged
 from agent.models.protocol import ToolCall
-from sandboxes.protocol import FileError
-from tools.protocol import EVERY_EFFECT, Arguments, Effect, Effects, Preview, Tool, Workbench
+from tools.protocol import Arguments, Effect, Effects, Preview, Tool, Workbench
 from tools.text import one_line
 
-MAX_SHOWN = 16_000
-"""Characters of what was shown that go into the journal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What an approver is asked. Everything but `because`, `cause`, `level` and `note` may be the model's text.
-
-    `because` are the effects that made the gate ask, `cause` says why in words, and `by` what decided so: `table`,
-    `guarded` or the label of a rule. `always` says what "always" would
-    remember ("" where it would remember nothing). `note` says why the same call is asked about again. `listed`:
-    the network is a list of hosts. `insist` says why a person is asked whatever the level; neither a policy nor a
-    model may say yes then. `advice` are lines of others who were asked before, and may be a model's text.
-    """
-
-    call: ToolCall
-    tool: str
-    arguments: dict[str, Any]
-    effects: Effects
-    because: Effects
-    cause: str
-    level: Level
-    preview: Preview
-    cwd: str
-    always: str = ""
-    note: str = ""
-    listed: bool = False
-    by: str = "table"
-    insist: str = ""
-    advice: tuple[str, ...] = ()
-
-
-class Approver(Protocol):
-    """Whoever answers what the gate asks."""
-
-    @property
-    def name(self) -> str:
-        """Goes into the journal as the one who answered."""
-
-    async def ask(self, question: Question) -> Answer:
-        """Answer one question. An exception, or a cancellation, leaves the call undecided, so it does not run."""
+__all__ = ["Approver", "Gate", "Question", "Ruling"]
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """What the gate says. `arguments` are those to run with; `reason` is a sentence for the model, `said` are the
     words in it that are the person's own. `stop` says that too much was refused to go on, and `summary` what.
-    `attended`: it was a person who refused.
+    `attended`: it was a person who refused. `edited`: the arguments are a person's, not the model's.
     """
 
     verdict: Literal["allow", "deny"]
@@ -92,32 +53,13 @@ class Ruling:
     stop: str = ""
     summary: str = ""
     attended: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """A call in the form the gate judges it in; `edited` raises ValueError with a sentence.
-
-    `insist` is the reason why, whatever the level, only a person allows it, in a clause. `described` is what
-    rules see.
-    """
-
-    call: ToolCall
-    tool: str
-    arguments: dict[str, Any]
-    effects: Effects
-    shape: Shape | None
-    cwd: str
-    preview: Callable[[], Awaitable[Preview]]
-    edited: Callable[[dict[str, Any]], _Case]
-    described: Call
-    insist: str = ""
+    edited: bool = False
 
 
 @dataclass(slots=True)
 class _Asked:
     """What the approver has said about a case so far. `approved` are the effects that a yes was given to, `seen`
-    the reasons for asking that were shown with them.
+    the reasons for asking that were shown with them. `shared`: it was said to the same call earlier in the turn.
     """
 
     approved: Effects | None = None
@@ -131,6 +73,11 @@ class _Asked:
     by: str = ""
     advice: tuple[str, ...] = ()
     answers: list[str] = field(default_factory=list)
+    shared: bool = False
+
+
+def _keep_nothing(_: Rule) -> None:
+    """Where there is no repository to keep a rule for."""
 
 
 class Gate:
@@ -144,10 +91,14 @@ class Gate:
         *,
         listed: bool = False,
         rules: Iterable[Placed] = (),
+        events: Sequence[AnyEvent] = (),
+        keep: Callable[[Rule], Placed | None] = _keep_nothing,
     ) -> None:
         """`on_event` journals; it is called before a ruling is returned or a new level takes effect.
 
-        `listed` says that the sandbox reaches the hosts of the user's list and no others.
+        `listed` says that the sandbox reaches the hosts of the user's list and no others. `events` are the
+        journal's, and grow with it. `keep` writes a rule into the user's state for the repository, and returns it
+        as it stands there; None, having said why, where it cannot.
         """
         self.asked = 0
         self.denied = 0
@@ -157,7 +108,11 @@ class Gate:
         self._on_event = on_event
         self._listed = listed
         self._rules = tuple(rules)
-        self._remembered = Remembered()
+        self._events = events
+        self._keep = keep
+        self._grants = Grants(events)
+        self._turn: Counter[tuple[str, str]] = Counter()
+        self._said: dict[tuple[str, str, str], _Asked] = {}
         self._denials = Denials()
         self._one_at_a_time = asyncio.Lock()
         self._quit = False
@@ -182,6 +137,11 @@ class Gate:
         """Add rules that refuse or ask, from now on; others are left out."""
         self._rules = (*self._rules, *tightening(rules))
 
+    def begin_turn(self, calls: Iterable[ToolCall]) -> None:
+        """These calls were made together: what is answered to one of them is answered to those that are the same."""
+        self._turn = Counter((call.name, call.arguments) for call in calls)
+        self._said = {}
+
     async def review(
         self, call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, *, unsaved: str = ""
     ) -> Ruling:
@@ -193,7 +153,7 @@ class Gate:
         Raises SandboxLost when the sandbox goes while the preview is made, and whatever the approver raises.
         """
         insist = f"it could destroy what no checkpoint holds ({unsaved}), so it cannot be taken back"
-        return await self._settle(_tool_case(call, tool, args, bench, insist if unsaved else ""))
+        return await self._settle(tool_case(call, tool, args, bench, insist if unsaved else ""))
 
     async def review_delivery(self, summary: Preview, *, insist: str = "", guards: tuple[str, ...] = ()) -> Ruling:
         """Rule on changing the user's repository by what `summary` shows. Never remembered by "always".
@@ -201,29 +161,39 @@ class Gate:
         With `insist`, a reason in a clause, a person has to say yes whatever the level. `guards` are reasons, in
         clauses, why it is never allowed silently.
         """
-        return await self._settle(_session_case("delivery", "deliver", Effect.DELIVER, summary, insist, guards))
+        return await self._settle(session_case("delivery", "deliver", Effect.DELIVER, summary, insist, guards))
 
     async def review_constraints(self, summary: Preview) -> Ruling:
         """Have the approver say whether the rules in `summary` are what the user meant; a yes makes them hold."""
         insist = "you said so: yes refuses these to the agent, no lets the level decide"
-        return await self._settle(_session_case("constraints", "constraints", Effect.READ, summary, insist))
+        return await self._settle(session_case("constraints", "constraints", Effect.READ, summary, insist))
 
     async def review_network(self, summary: Preview) -> Ruling:
         """Rule on a sandbox for this session that reaches every host. Never remembered by "always"."""
-        return await self._settle(_session_case("network", "network", Effect.NETWORK, summary))
+        return await self._settle(session_case("network", "network", Effect.NETWORK, summary))
 
-    async def _settle(self, case: _Case) -> Ruling:
-        asked = _Asked()
+    async def _settle(self, case: Case) -> Ruling:
+        asked = self._said.get(_same(case)) or _Asked()
         if ruling := self._standing(case, asked):
             return ruling
+        asked = _Asked()
         async with self._one_at_a_time:
             # Judged again first: while this call waited, the slider may have moved, or a call of the same
             # shape been answered with "always".
             while not (ruling := self._standing(case, asked)):
                 case = await self._ask(case, asked)
+            self._share(case, asked)
         return ruling
 
-    def _standing(self, case: _Case, asked: _Asked) -> Ruling | None:
+    def _share(self, case: Case, asked: _Asked) -> None:
+        """Keep what was said to a call that the turn has again. What has to be asked each time, is."""
+        told = asked.refusal if asked.refusal is not None and not asked.refusal.unattended else asked.approved
+        often = self._turn[case.call.name, case.call.arguments] > 1
+        if told is None or not often or asked.seen or asked.edited or asked.quit:
+            return
+        self._said[_same(case)] = replace(asked, shared=True, answers=[], seconds=0.0, advice=())
+
+    def _standing(self, case: Case, asked: _Asked) -> Ruling | None:
         """The ruling as things stand, journalled; None when the approver has to be asked."""
         judged = self._judge(case)
         why, who = judged.cause, asked.by or self._approver.name
@@ -237,13 +207,15 @@ class Gate:
             return self._rule(case, asked, "allow", why, judged.by)
         if asked.approved is not None and case.effects <= asked.approved and judged.reasons <= asked.seen:
             return self._rule(case, asked, "allow", why, who)
-        if case.shape is not None and not judged.each_time and self._remembered.matches(case.shape, case.effects):
-            return self._rule(case, asked, "allow", f"always allowed: {case.shape.words}", "always")
+        if case.shape is not None and not judged.each_time:
+            grant = self._grants.covering(case.shape, case.described)
+            if grant is not None:
+                return self._rule(case, asked, "allow", f"always allowed: {grant.words}", "always")
         return None
 
-    async def _ask(self, case: _Case, asked: _Asked) -> _Case:
+    async def _ask(self, case: Case, asked: _Asked) -> Case:
         """Put the case to the approver once and note the answer; returns the case as it now stands."""
-        preview = await _preview(case)
+        preview = await preview_of(case)
         judged = self._judge(case)
         if judged.verdict != "ask":  # the slider moved while the preview was made
             return case
@@ -263,10 +235,14 @@ class Gate:
             listed=self._listed,
             by=judged.by,
             insist=judged.cause if judged.each_time else "",
+            proposals=proposals(case.described, case.shape) if always and case.shape else (),
+            history=lambda each: would_have_matched(each, case.effects, self._events),
+            described=case.described,
+            same=1 if judged.each_time else max(self._turn[case.call.name, case.call.arguments], 1),
         )
         self.asked += 1
         asked.approved, asked.note, asked.seen = None, "", judged.reasons
-        asked.shown = _shown(preview)
+        asked.shown = told(preview)
         start = time.monotonic()
         answer = await self._approver.ask(question)
         asked.seconds += time.monotonic() - start
@@ -274,14 +250,18 @@ class Gate:
         asked.by, asked.advice = answer.by, answer.advice
         return self._take(answer, case, asked)
 
-    def _take(self, answer: Answer, case: _Case, asked: _Asked) -> _Case:
+    def _stale(self, ran: tuple[str, str, str]) -> None:
+        """Something else runs: what was approved before it may meet other files, so that it is asked about again."""
+        self._said = {key: asked for key, asked in self._said.items() if key == ran or asked.refusal is not None}
+
+    def _take(self, answer: Answer, case: Case, asked: _Asked) -> Case:
         match answer:
             case Yes():
                 asked.approved = case.effects
             case Always():
                 asked.approved = case.effects
                 if case.shape is not None and not asked.seen:
-                    self._remembered.add(case.shape, case.effects)
+                    self._grant(case, answer)
             case No():
                 asked.refusal = answer
                 self.needed_approval = self.needed_approval or answer.unattended
@@ -296,7 +276,35 @@ class Gate:
                 assert_never(answer)
         return case
 
-    def _judge(self, case: _Case) -> Judgement:
+    def _grant(self, case: Case, answer: Always) -> None:
+        """Journal what is always allowed from now on, then let it hold."""
+        if case.shape is None:
+            return
+        exact = Proposal(case.shape.words, case.shape)
+        chosen = answer.proposal or exact
+        kept = None
+        if answer.scope == "repository":
+            kept = self._keep(chosen.rule) if chosen.rule is not None else None
+            if kept is None:  # it could not be written, which was said; the yes counts
+                return
+        event = AlwaysGranted(
+            call=case.call.id,
+            tool=case.tool,
+            words=chosen.words,
+            key=chosen.shape.key if chosen.shape is not None else "",
+            rule=chosen.rule.model_dump(mode="json", exclude_defaults=True) if chosen.rule is not None else None,
+            effects=tuple(in_order(case.effects)),
+            scope=answer.scope,
+            until=self._grants.until() if answer.scope == "hour" else None,
+            label=kept.label if kept is not None else "",
+        )
+        self._on_event(event)
+        if kept is not None:
+            self._rules = (*self._rules, kept)
+        else:
+            self._grants.take(event)
+
+    def _judge(self, case: Case) -> Judgement:
         return judge(self._level, case.described, self._rules, listed=self._listed, insist=case.insist)
 
     def _refused(self, judged: Judgement) -> str:
@@ -306,8 +314,12 @@ class Gate:
         return f"{judged.cause}. Nobody is asked about this: find another way, or submit and say what is missing"
 
     def _rule(
-        self, case: _Case, asked: _Asked, verdict: Literal["allow", "deny"], why: str, by: str, reason: str = ""
+        self, case: Case, asked: _Asked, verdict: Literal["allow", "deny"], why: str, by: str, reason: str = ""
     ) -> Ruling:
+        if asked.shared and by == (asked.by or self._approver.name):
+            why = f"{why}; answered once for the same calls of this turn"
+        if verdict == "allow" and case.effects - {Effect.READ}:
+            self._stale(_same(case))
         self._on_event(
             GateDecided(
                 call=case.call.id,
@@ -339,9 +351,10 @@ class Gate:
             stop=stop,
             summary=summary,
             attended=_attended(refusal),
+            edited=asked.edited and verdict == "allow",
         )
 
-    def _count(self, case: _Case, asked: _Asked, verdict: str, reason: str) -> str:
+    def _count(self, case: Case, asked: _Asked, verdict: str, reason: str) -> str:
         """Why the session stops after this ruling; "" when it goes on. See `denials.py` for what counts."""
         if verdict == "allow":
             self._denials.allowed()
@@ -352,55 +365,16 @@ class Gate:
         return self._denials.denied(one_line(f"{case.tool} {words}", 100), reason)
 
 
+def _same(case: Case) -> tuple[str, str, str]:
+    return case.tool, json.dumps(case.arguments, sort_keys=True), case.cwd
+
+
 def _attended(refusal: No | None) -> bool:
     """Was it a person at the terminal who refused?"""
     return refusal is not None and not refusal.unattended and not refusal.by
 
 
-def _session_case(
-    name: str, tool: str, effect: Effect, summary: Preview, insist: str = "", guards: tuple[str, ...] = ()
-) -> _Case:
-    """A question about the session itself, which is no call of the model's."""
-
-    async def preview() -> Preview:
-        return summary
-
-    def edited(_: dict[str, Any]) -> _Case:
-        raise ValueError("this cannot be edited: say yes or no to it as it is")
-
-    call = ToolCall(id=name, name=tool, arguments="{}")
-    effects = frozenset({effect})
-    described = Call(tool, {}, effects, (Part(effects),), guards)
-    return _Case(call, tool, {}, effects, None, "", preview, edited, described, insist)
-
-
-def _tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, insist: str) -> _Case:
-    arguments = args.model_dump(mode="json", exclude_unset=True)
-    effects = tool.effects(args, bench) or EVERY_EFFECT
-
-    def edited(changed: dict[str, Any]) -> _Case:
-        try:
-            return _tool_case(call, tool, tool.arguments.model_validate(changed), bench, insist)
-        except ValidationError as error:
-            wrong = (f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors()[:5])
-            raise ValueError(f"these arguments do not fit `{tool.name}`: {'; '.join(wrong)}") from error
-
-    return _Case(
-        call=call,
-        tool=tool.name,
-        arguments=arguments,
-        effects=effects,
-        # Handing out a secret is asked about each time: no "always" is remembered for it.
-        shape=None if Effect.SECRET in effects and bench.secrets else shape_of(tool.name, arguments, bench.cwd),
-        cwd=bench.cwd,
-        preview=lambda: tool.preview(args, bench),
-        edited=edited,
-        described=describe(tool.name, args.model_dump(mode="json"), effects, bench.cwd),
-        insist=insist,
-    )
-
-
-def _edit(case: _Case, asked: _Asked, arguments: dict[str, Any]) -> _Case:
+def _edit(case: Case, asked: _Asked, arguments: dict[str, Any]) -> Case:
     """The case with a person's arguments, which counts as a yes to what they had been shown."""
     try:
         changed = case.edited(arguments)
@@ -413,23 +387,8 @@ def _edit(case: _Case, asked: _Asked, arguments: dict[str, Any]) -> _Case:
     return changed
 
 
-async def _preview(case: _Case) -> Preview:
-    try:
-        return await case.preview()
-    except FileError as error:
-        # The file may be binary, huge or gone: the person decides knowing that there is nothing to look at.
-        return Preview(title=case.tool, detail=f"no preview: {error}")
-
-
 def _refusal_words(refusal: No, why: str) -> str:
     if refusal.unattended:
         return f"{refusal.reason}, and {why}"
     who = refusal.by or "the user"
     return f"{who} said no: {refusal.reason}" if refusal.reason else f"{who} said no, without a reason"
-
-
-def _shown(preview: Preview) -> str:
-    causes = "\n".join(f"{cause.effect}: {cause.text}: {cause.reason}" for cause in preview.causes)
-    text = "\n".join(part for part in (preview.title, preview.detail, preview.diff, causes) if part)
-    left_out = len(text) - MAX_SHOWN
-    return text if left_out <= 0 else f"{text[:MAX_SHOWN]}…\n[{left_out} more characters]"

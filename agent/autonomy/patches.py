@@ -46,4 +46,4 @@ def on_changes(paths: Iterable[tuple[str, bool]], rules: Iterable[Placed]) -> It
 
 
 def _counts(rule: Rule) -> bool:
-    return not (rule.tool or rule.arguments or rule.commands or rule.hosts)
+    return not (rule.tool or rule.arguments or rule.commands or rule.hosts or rule.directory)

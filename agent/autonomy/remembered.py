@@ -1,4 +1,4 @@
-"""What "always" remembers: the narrowest shape of a call, for this session, with the effects that were approved.
+"""The exact shape of a call: what "always" remembers where nothing wider is chosen.
 
 Threat model: the agent knows which calls were approved and will try to make another one look the same. So a
 shape holds exact texts, never prefixes or patterns, and paths in the very form in which the tools use them. A call
@@ -11,7 +11,6 @@ import json
 from typing import Any, NamedTuple
 
 from tools.paths import resolve
-from tools.protocol import Effects
 
 _NOT_PART_OF_A_COMMAND = frozenset({"timeout"})
 
@@ -40,21 +39,6 @@ def shape_of(tool: str, arguments: dict[str, Any], cwd: str) -> Shape:
             return Shape(tool, _key({"action": action}, ""), f"`git` with the action {action}")
         case _:
             return Shape(tool, _key(arguments, cwd), f"`{tool}` with exactly these arguments in this directory")
-
-
-class Remembered:
-    """The shapes that a person said "always" to. Empty at the start of a session, and again after a resume."""
-
-    def __init__(self) -> None:
-        self._approved: dict[tuple[str, str], list[Effects]] = {}
-
-    def add(self, shape: Shape, effects: Effects) -> None:
-        """Remember that calls of this shape with no more than `effects` were approved."""
-        self._approved.setdefault((shape.tool, shape.key), []).append(effects)
-
-    def matches(self, shape: Shape, effects: Effects) -> bool:
-        """Whether one approval of this shape covers every one of `effects`."""
-        return any(effects <= approved for approved in self._approved.get((shape.tool, shape.key), ()))
 
 
 def _key(arguments: dict[str, Any], cwd: str) -> str:

@@ -1,4 +1,4 @@
-"""Where rules come from: the user's own file and the repository's `bridle.toml`, with their examples checked.
+"""Where rules come from: the user's own files and the repository's `bridle.toml`, with their examples checked.
 
 Threat model: the repository's file may be hostile. It is read as `settings.py` reads it, its rules count only as
 far as they tighten until the user trusts the file (`trust.py`), and what it says is shown made harmless.
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from agent.autonomy.calls import Call, describe
 from agent.autonomy.commands.shapes import Certainty
+from agent.autonomy.own import own_data, own_file
 from agent.autonomy.rules import KINDS, Example, Kind, Placed, Rule, allowing, fit, tightening
 from agent.autonomy.trust import is_trusted
 from agent.autonomy.visible import visible
@@ -49,7 +50,7 @@ def load_rules(root: Path | None) -> Rulebook:
     """The rules for a session on the repository at `root`, or for none. Raises UsageProblem, for a failing
     example too.
     """
-    mine = user_rules()
+    mine = (*user_rules(), *(own_rules(root) if root is not None else ()))
     repository, trusted = repository_rules(root) if root is not None else ((), True)
     rules = (*mine, *repository)
     if failure := next(failures(rules), None):
@@ -72,6 +73,11 @@ def user_rules() -> tuple[Placed, ...]:
     except OSError as error:
         raise UsageProblem(f"{path} cannot be read: {error.strerror}") from error
     return parse_rules(data, str(path))
+
+
+def own_rules(root: Path) -> tuple[Placed, ...]:
+    """What the user always allows in the repository at `root`. Raises UsageProblem."""
+    return parse_rules(own_data(root), str(own_file(root)))
 
 
 def repository_rules(root: Path) -> tuple[tuple[Placed, ...], bool]:

@@ -67,6 +67,8 @@ class Rule(BaseModel):
     paths: tuple[str, ...] = ()
     """Patterns as in .gitignore, from the workspace's root; those that begin with // from the sandbox's root."""
     hosts: tuple[str, ...] = ()
+    directory: tuple[str, ...] = ()
+    """Directories that the call is made in, each by its whole path in the sandbox."""
     commands: tuple[str, ...] = ()
     """Shapes of commands, see commands/shapes.py."""
     reason: str = Field("", max_length=500)
@@ -74,7 +76,9 @@ class Rule(BaseModel):
     match: tuple[Example, ...] = ()
     not_match: tuple[Example, ...] = ()
 
-    @field_validator("tool", "effects", "paths", "hosts", "commands", "match", "not_match", mode="before")
+    @field_validator(
+        "tool", "effects", "paths", "hosts", "directory", "commands", "match", "not_match", mode="before"
+    )
     @classmethod
     def _one(cls, value: Any) -> Any:
         return [value] if isinstance(value, str | dict) else value
@@ -94,7 +98,7 @@ class Rule(BaseModel):
             else value
         )
 
-    @field_validator("paths", "hosts", "commands", "tool")
+    @field_validator("paths", "hosts", "directory", "commands", "tool")
     @classmethod
     def _bounded(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         if len(values) > MAX_TEXTS or any(not value.strip() or len(value) > MAX_TEXT for value in values):
@@ -130,8 +134,9 @@ class Rule(BaseModel):
 
     @model_validator(mode="after")
     def _about_something(self) -> Rule:
-        if not (self.tool or self.arguments or self.effects or self.paths or self.hosts or self.commands):
-            raise ValueError("say what it is about: tool, arguments, effects, paths, hosts or commands")
+        about = (self.tool, self.arguments, self.effects, self.paths, self.hosts, self.directory, self.commands)
+        if not any(about):
+            raise ValueError("say what it is about: tool, arguments, effects, paths, hosts, directory or commands")
         return self
 
     @cached_property
@@ -152,7 +157,7 @@ class Rule(BaseModel):
     @property
     def only_effects(self) -> Effects:
         """The effects, if it is about nothing but them."""
-        other = self.tool or self.arguments or self.paths or self.hosts or self.commands
+        other = self.tool or self.arguments or self.paths or self.hosts or self.directory or self.commands
         return frozenset() if other else frozenset(self.effects)
 
     @property
@@ -168,6 +173,7 @@ class Rule(BaseModel):
             "effects": self.effects,
             "paths": self.paths,
             "hosts": self.hosts,
+            "directory": self.directory,
             "commands": self.commands,
         }
         said = [f"{name} {', '.join(values)}" for name, values in parts.items() if values]
@@ -267,6 +273,8 @@ def _only_sets(part: Part) -> bool:
 
 def _tool_fits(rule: Rule, call: Call) -> bool:
     if rule.tool and not any(fnmatchcase(call.tool, pattern) for pattern in rule.tool):
+        return False
+    if rule.directory and call.cwd not in rule.directory:
         return False
     return all(
         name in call.arguments and any(_equal(call.arguments[name], value) for value in values)

@@ -47,6 +47,7 @@ _JSON = st.recursive(
 )
 _SPECIAL: dict[Any, st.SearchStrategy[Any]] = {
     dict[str, Any]: st.dictionaries(st.text(), _JSON, max_size=4),
+    dict[str, Any] | None: st.none() | st.dictionaries(st.text(), _JSON, max_size=4),
     float: _NUMBERS,
     float | None: st.none() | _NUMBERS,
     tuple[ToolCall, ...]: st.lists(st.builds(ToolCall, id=st.text(), name=st.text(), arguments=st.text())).map(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TextIO
 
-from agent.autonomy.gate import Question
+from agent.autonomy.questions import Question
+from agent.autonomy.touched import touched
 from agent.autonomy.visible import shorten, visible
 from agent.autonomy.words import EFFECT_WORDS, in_order, level_words
 
@@ -24,6 +25,8 @@ OWN_LINES = 12
 """Lines that a question needs besides the call itself."""
 MAX_CAUSES = 2
 """Reasons that are told for one effect; the journal has more."""
+MAX_NAMED = 8
+"""Paths, and hosts, that are named."""
 MAX_CAUSE = 100
 """Characters of a part of a call, and of a reason."""
 
@@ -60,8 +63,13 @@ def show(question: Question, console: Console) -> None:
         console.print(Text(line, style="bold" if asks else "dim"))
     why = f"{level_words(question.level)} asks before that; w says more"
     console.print(Text(f"  because {why if question.by == 'table' else visible(question.cause)}", overflow="fold"))
+    for line in touched_lines(question):
+        console.print(Text(line, overflow="fold"))
     if question.cwd:
         console.print(Text(f"  in {shorten(visible(question.cwd), lines=1, columns=200).text}", overflow="fold"))
+    if question.same > 1:
+        often = f"  the model makes this call {question.same} times in this turn; one answer is for all of them"
+        console.print(Text(often, style="yellow"))
     for advice in question.advice:
         console.print(Text(f"  advice of {visible(advice)}", style="yellow", overflow="fold"))
     if question.note:
@@ -79,6 +87,20 @@ def cause_lines(question: Question) -> list[str]:
         if len(causes) > MAX_CAUSES:
             lines.append(f"{effect}: and {len(causes) - MAX_CAUSES} more reasons")
     return lines
+
+
+def touched_lines(question: Question) -> list[str]:
+    """The paths and hosts that the call names, in a line each."""
+    if question.described is None:
+        return []
+    named = touched(question.described)
+    lines = []
+    for label, values in (("touches", named.paths), ("hosts", named.hosts)):
+        if values:
+            more = f" and {len(values) - MAX_NAMED} more" if len(values) > MAX_NAMED else ""
+            told = ", ".join(_one_line(value) for value in values[:MAX_NAMED])
+            lines.append(f"  {label} {told}{more}")
+    return [*lines, "  and what is not in the command's words"] if named.unsaid and lines else lines
 
 
 def call_text(question: Question) -> str:
@@ -118,6 +140,10 @@ def _style(line: str) -> str:
     if line.startswith(("+++", "---")):
         return "bold"
     return {"+": "green", "-": "red", "@": "cyan", "[": "dim"}.get(line[:1], "")
+
+
+def _one_line(text: str) -> str:
+    return shorten(visible(text).replace("\n", r"\n"), lines=1, columns=MAX_CAUSE).text
 
 
 def _argument(value: Any) -> str:

@@ -16,22 +16,24 @@ import sys
 import termios
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from agent.autonomy.answers import Always, Answer, Edit, No, Quit, SetLevel, Yes
+from agent.autonomy.answers import Answer, Edit, No, Quit, SetLevel, Yes
+from agent.autonomy.approvers.choosing import choose_always, walk_hunks
 from agent.autonomy.approvers.screen import coloured, everything, make_console, show
-from agent.autonomy.gate import Question
 from agent.autonomy.levels import Level, parse_level
+from agent.autonomy.questions import Question
 from agent.autonomy.visible import visible
-from agent.autonomy.words import explain, level_words, names
+from agent.autonomy.words import explain, level_words
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-KEYS = "y yes · n no · a always · e edit · l level · w why · d all · q quit · ? help"
+KEYS = "y yes · n no · a always · e edit · h hunks · l level · w why · d all · q quit · ? help"
 HELP = """\
   y  yes: run it, this once
   n  no: you are asked for a reason, which the model reads
-  a  yes, and for the rest of this session: {always}
+  a  yes, and from now on without asking: {always}, or something wider; you choose for how long
   e  edit the call, then yes
+  h  go through the changed places of an edit and accept or reject each; only those are made
   l  move the autonomy level; the call is then judged again
   w  why this is asked
   d  show the whole call and diff, page by page
@@ -79,14 +81,16 @@ class TerminalApprover:
                 case "n" | "no":
                     return No((await self._line("Why not (for the model; may be empty)? ")).strip())
                 case "a" | "always" if question.always:
-                    bounds = f"{visible(question.always)}, if it can do no more than: {names(question.effects)}"
-                    console.print(f"Allowed for the rest of this session: {bounds}.")
-                    return Always()
+                    if (always := await choose_always(question, console, self._line)) is not None:
+                        return always
                 case "a" | "always":
                     console.print("This is asked every time: y for this once.")
                 case "e" | "edit":
                     if (edit := await self._edit(question, console)) is not None:
                         return edit
+                case "h" | "hunks":
+                    if (walked := await walk_hunks(question, console, self._line)) is not None:
+                        return walked
                 case "l" | "level":
                     if (level := await self._level(question, console)) is not None:
                         return SetLevel(level)
@@ -98,7 +102,7 @@ class TerminalApprover:
                     await self._page(question, console)
                 case "q" | "quit":
                     return Quit()
-                case "?" | "h" | "help":
+                case "?" | "help":
                     console.print(HELP.format(always=visible(question.always) or "nothing, here"))
                 case "":
                     console.print("Enter alone answers nothing: y allows it, n refuses it, ? lists the rest.")

@@ -18,15 +18,21 @@ from typing import Any, ClassVar
 from agent.autonomy.approvers import default_approver
 from agent.autonomy.gate import Gate
 from agent.autonomy.levels import Level
-from agent.journal import AnyEvent
+from agent.autonomy.rules import Placed, Rule
+from agent.journal import AnyEvent, ModelReplied
 from agent.models.protocol import ToolCall
 from tools.protocol import Arguments, Effect, Effects, Preview, ToolResult, Workbench
 
 
 class ShellArguments(Arguments):
-    command: str
+    command: str = ""
     claims: tuple[Effect, ...] = (Effect.NETWORK,)
     diff: str = ""
+    path: str = "a.txt"
+    content: str = ""
+    old: str = ""
+    new: str = ""
+    before: str | None = None
 
 
 class Shell:
@@ -42,16 +48,20 @@ class Shell:
         return frozenset(args.claims)
 
     async def preview(self, args: ShellArguments, bench: Workbench) -> Preview:
-        return Preview(f"$ {args.command}", diff=args.diff)
+        return Preview(f"$ {args.command}", diff=args.diff, before=args.before)
 
     async def run(self, args: ShellArguments, bench: Workbench) -> ToolResult:
         return ToolResult("")
 
 
+def keep(rule: Rule) -> Placed:
+    return Placed("allow", rule, "own.toml", 1)
+
+
 async def main(scenario: dict[str, Any], result: dict[str, Any]) -> None:
     events: list[AnyEvent] = []
     approver = default_approver()
-    gate = Gate(Level(scenario.get("level", 3)), approver, events.append)
+    gate = Gate(Level(scenario.get("level", 3)), approver, events.append, events=events, keep=keep)
     result["approver"] = approver.name
     if scenario.get("handle_sigint", True):
         task = asyncio.current_task()
@@ -66,7 +76,10 @@ async def main(scenario: dict[str, Any], result: dict[str, Any]) -> None:
             if scenario.get("wait_for_type_ahead"):
                 select.select([sys.stdin], [], [], 30)
             args = ShellArguments.model_validate(arguments)
-            call = ToolCall(id=str(number), name=tool.name, arguments="")
+            call = ToolCall(id=str(number), name=tool.name, arguments=args.model_dump_json(exclude_unset=True))
+            events.append(ModelReplied(text="", calls=(call,)))
+            if scenario.get("one_turn") and not number:
+                gate.begin_turn([call] * len(scenario["calls"]))
             ruling = await gate.review(call, tool, args, bench)
             result["rulings"].append(
                 {"verdict": ruling.verdict, "reason": ruling.reason, "quit": ruling.quit, **ruling.arguments}
@@ -76,7 +89,7 @@ async def main(scenario: dict[str, Any], result: dict[str, Any]) -> None:
         raise
     finally:
         result["level"] = int(gate.level)
-        result["events"] = [event.model_dump(mode="json") for event in events]
+        result["events"] = [e.model_dump(mode="json") for e in events if not isinstance(e, ModelReplied)]
 
 
 if __name__ == "__main__":

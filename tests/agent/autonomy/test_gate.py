@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from agent.asked import AlwaysGranted, AlwaysScope
 from agent.autonomy.answers import Always, Answer, Edit, No, Quit, SetLevel, Yes
 from agent.autonomy.approvers.absent import AbsentApprover
 from agent.autonomy.gate import Approver, Gate, Question, Ruling
 from agent.autonomy.levels import Level
+from agent.autonomy.proposals import Proposal
 from agent.autonomy.rules import Placed, Rule
 from agent.journal import AnyEvent, GateDecided, LevelChanged
 from agent.models.protocol import ToolCall
 from sandboxes.protocol import SandboxLost
 from tools.protocol import EVERY_EFFECT, Effect, Preview, Workbench
+from tools.shell import Shell
 
 READ, WRITE, NETWORK, OUTSIDE = Effect.READ, Effect.WRITE, Effect.NETWORK, Effect.OUTSIDE
 
@@ -138,7 +142,7 @@ async def test_always_covers_the_same_path_with_no_more_effects(desk: Any) -> No
     assert (await d.review(OUTSIDE, path="src/a.py", note="2")).verdict == "allow"
     assert (await d.review(OUTSIDE, path="./src/x/../a.py")).verdict == "allow", "spelled otherwise, used the same"
     assert d.decided[-1].by == "always"
-    assert d.decided[-1].cause == "always allowed: `edit` on ./src/x/../a.py"
+    assert d.decided[-1].cause == "always allowed: `edit` on src/a.py"
     assert len(script.questions) == 1
     assert (await d.review(OUTSIDE, NETWORK, path="src/a.py")).reason.endswith("new effect")
     assert (await d.review(OUTSIDE, path="src/b.py")).reason.endswith("other path")
@@ -173,7 +177,7 @@ async def test_always_cannot_lift_what_plan_refuses(desk: Any) -> None:
 async def test_an_edited_call_runs_without_a_second_question_when_it_does_no_more(desk: Any) -> None:
     d, script = desk(Edit({"path": "b", "claims": ["network"], "note": "mine"}))
     ruling = await d.review(NETWORK, OUTSIDE, path="a")
-    assert ruling == Ruling("allow", {"path": "b", "claims": ["network"], "note": "mine"})
+    assert ruling == Ruling("allow", {"path": "b", "claims": ["network"], "note": "mine"}, edited=True)
     assert len(script.questions) == 1
     assert json.loads(d.decided[-1].edited_arguments or "") == ruling.arguments
     assert d.decided[-1].effects == ("network",)
@@ -414,3 +418,148 @@ async def test_guarded_deliveries_are_asked_about_though_a_rule_allows_and_shown
     assert isinstance(last, GateDecided)
     assert (len(script.questions), last.by) == (1, "guarded")
     assert hook[0] in last.cause
+
+
+class Kept:
+    """Where rules for the repository go."""
+
+    def __init__(self) -> None:
+        self.rules: list[Rule] = []
+
+    def __call__(self, rule: Rule) -> Placed | None:
+        self.rules.append(rule)
+        return Placed("allow", rule, "own.toml", len(self.rules))
+
+
+async def shell(d: Desk, command: str, number: int = 1) -> Ruling:
+    tool: Any = Shell()
+    args = tool.arguments(command=command)
+    call = ToolCall(id=f"s{number}", name="shell", arguments=json.dumps({"command": command}))
+    return await d.gate.review(call, tool, args, d.bench)
+
+
+def wider(question: Question) -> Proposal:
+    return question.proposals[-1]
+
+
+class Chooses(Script):
+    """Says always to the widest thing that is proposed, once for each scope given; then no."""
+
+    def __init__(self, *scopes: AlwaysScope) -> None:
+        super().__init__()
+        self.scopes = list(scopes)
+
+    async def ask(self, question: Question) -> Answer:
+        self.questions.append(question)
+        return Always(wider(question), self.scopes.pop(0)) if self.scopes else No("not that")
+
+
+async def test_a_wider_always_covers_its_shape_and_nothing_that_could_do_more(
+    claim: Any, bench: Workbench
+) -> None:
+    script = Chooses("session")
+    d = Desk(claim, bench, Level.ASK, script)
+    assert (await shell(d, "pytest -q")).verdict == "allow"
+    assert (await shell(d, "pytest tests && pytest -x")).verdict == "allow"
+    assert d.decided[-1].cause == "always allowed: `pytest *`"
+    assert (await shell(d, "pytest; rm x")).verdict == "deny"
+    assert (await shell(d, "pytest > out.txt")).verdict == "deny"
+    assert (await shell(d, "ruff check")).verdict == "deny"
+    d.gate.level = Level.PLAN
+    assert (await shell(d, "pytest -q")).verdict == "deny"
+
+
+async def test_a_resumed_session_keeps_what_was_always_allowed_and_an_hour_ends(
+    claim: Any, bench: Workbench
+) -> None:
+    d = Desk(claim, bench, Level.ASK, Chooses("session", "hour"))
+    await shell(d, "pytest -q")
+    await shell(d, "ruff check")
+    granted = [event for event in d.events if isinstance(event, AlwaysGranted)]
+    assert [(each.words, each.scope) for each in granted] == [("`pytest *`", "session"), ("`ruff *`", "hour")]
+    assert granted[1].until is not None
+    read_back = [AlwaysGranted.model_validate_json(each.model_dump_json()) for each in granted]
+    read_back[1] = read_back[1].model_copy(update={"until": time.time() - 1})
+    for events, verdicts in ((granted, ["allow", "allow"]), (read_back, ["allow", "deny"])):
+        resumed = Desk(claim, bench, Level.ASK, Script(No()))
+        resumed.gate = Gate(Level.ASK, resumed.gate._approver, resumed.events.append, events=events)
+        assert [(await shell(resumed, each)).verdict for each in ("pytest x", "ruff .")] == verdicts
+
+
+async def test_an_always_for_the_repository_is_a_rule_that_is_kept(claim: Any, bench: Workbench) -> None:
+    kept, script = Kept(), Chooses("repository")
+    d = Desk(claim, bench, Level.ASK, script)
+    d.gate = Gate(Level.ASK, script, d.events.append, keep=kept)
+    await shell(d, "git add a.py")
+    assert [rule.commands for rule in kept.rules] == [("git add *",)]
+    assert (await shell(d, "git add b.py")).verdict == "allow"
+    assert d.decided[-1].by == "allow rule 1 of own.toml"
+    [event] = [event for event in d.events if isinstance(event, AlwaysGranted)]
+    assert event.label == "allow rule 1 of own.toml"
+    again = Gate(Level.ASK, Script(), d.events.append, events=d.events)
+    assert again.rules == (), "the file says whether it still holds"
+
+
+async def test_a_rule_that_cannot_be_kept_is_a_yes_for_once(claim: Any, bench: Workbench) -> None:
+    d = Desk(claim, bench, Level.ASK, Chooses("repository"))
+    assert (await shell(d, "git add a.py")).verdict == "allow"
+    assert (await shell(d, "git add a.py")).verdict == "deny"
+    assert not [event for event in d.events if isinstance(event, AlwaysGranted)]
+
+
+async def test_guarded_and_delivering_calls_are_never_proposed(claim: Any, bench: Workbench) -> None:
+    script = Script(No(), No(), No())
+    d = Desk(claim, bench, Level.TRUSTED, script)
+    await shell(d, "rm -rf /workspace")
+    await shell(d, "git push")
+    await shell(d, 'eval "$x"')
+    assert [(each.always, each.proposals) for each in script.questions] == [("", ())] * 3
+
+
+def turn(d: Desk, *commands: str) -> list[ToolCall]:
+    calls = [
+        ToolCall(id=f"s{number}", name="shell", arguments=json.dumps({"command": command}))
+        for number, command in enumerate(commands)
+    ]
+    d.gate.begin_turn(calls)
+    return calls
+
+
+@pytest.mark.parametrize("answer", [Yes(), No("no network")])
+async def test_the_same_call_of_one_turn_is_asked_about_once(answer: Answer, claim: Any, bench: Workbench) -> None:
+    script = Script(answer, No("second turn"))
+    d = Desk(claim, bench, Level.CONTAINED, script)
+    line = "curl example.org"
+    turn(d, line, line, line)
+    first, *others = [await shell(d, line, number) for number in range(3)]
+    assert [each.verdict for each in others] == [first.verdict] * 2
+    assert [each.reason for each in others] == [first.reason] * 2
+    assert [question.same for question in script.questions] == [3]
+    assert d.decided[-1].cause.endswith("answered once for the same calls of this turn")
+    turn(d, line)
+    assert (await shell(d, line)).reason == "the user said no: second turn"
+
+
+async def test_once_something_else_ran_the_same_call_is_asked_about_again(claim: Any, bench: Workbench) -> None:
+    script = Script(Yes(), No())
+    d = Desk(claim, bench, Level.CONTAINED, script)
+    turn(d, "curl example.org", "cat a", "./change.sh", "curl example.org")
+    verdicts = [
+        (await shell(d, each)).verdict for each in ("curl example.org", "cat a", "./change.sh", "curl example.org")
+    ]
+    assert verdicts == ["allow", "allow", "allow", "deny"]
+
+
+async def test_what_is_guarded_is_asked_about_each_time_in_one_turn_too(claim: Any, bench: Workbench) -> None:
+    script = Script(Yes(), No())
+    d = Desk(claim, bench, Level.CONTAINED, script)
+    turn(d, "rm -rf /workspace", "rm -rf /workspace")
+    assert [(await shell(d, "rm -rf /workspace")).verdict for _ in range(2)] == ["allow", "deny"]
+
+
+async def test_a_level_lowered_meanwhile_counts_for_the_same_call(claim: Any, bench: Workbench) -> None:
+    d = Desk(claim, bench, Level.CONTAINED, Script(Yes()))
+    turn(d, "curl example.org", "curl example.org")
+    assert (await shell(d, "curl example.org")).verdict == "allow"
+    d.gate.level = Level.PLAN
+    assert (await shell(d, "curl example.org")).verdict == "deny"

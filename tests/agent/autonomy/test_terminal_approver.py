@@ -90,11 +90,167 @@ def test_no_asks_for_a_reason(terminal: Terminals) -> None:
 def test_always_is_not_asked_again_for_the_same_command_and_is_for_another(terminal: Terminals) -> None:
     t = terminal(CURL, CURL, {"command": "curl example.org/x"})
     t.answer("a\r")
+    t.expect("1  exactly this command in this directory · would have matched 0 of 0 calls")
+    t.expect("2  `curl *` to example.org")
+    t.expect("Number")
+    t.send("7\r")
+    t.expect("A number from 1 to 2.")
+    t.expect("Number")
+    t.send("1\r")
+    t.expect("r this repository")
+    t.expect("Scope")
+    t.send("s\r")
     t.expect("rest of this session: exactly this command in this directory")
     t.expect("CALL 1")
     t.expect("CALL 2")
     t.answer("n\r\r")
     assert [ruling["verdict"] for ruling in t.end()["rulings"]] == ["allow", "allow", "deny"]
+
+
+@pytest.mark.parametrize(
+    ("key", "scope", "words"),
+    [
+        ("h", "hour", "for an hour"),
+        ("r", "repository", "as a rule in your own state"),
+        ("s", "session", "the rest of"),
+    ],
+)
+def test_a_wider_always_for_as_long_as_chosen(terminal: Terminals, key: str, scope: str, words: str) -> None:
+    t = terminal(CURL, {"command": "curl -s example.org/x"}, {"command": "curl example.com"})
+    t.answer("always\r")
+    t.expect("Number")
+    t.send("2\r")
+    t.expect("Scope")
+    t.send("forever\r")
+    t.expect("One of: s, h, r.")
+    t.expect("Scope")
+    t.send(f"{key}\r")
+    t.expect(words)
+    t.expect("CALL 2")
+    t.answer("n\r\r")
+    outcome = t.end()
+    assert [ruling["verdict"] for ruling in outcome["rulings"]] == ["allow", "allow", "deny"]
+    granted = outcome["events"][0]
+    assert (granted["type"], granted["scope"], bool(granted["until"])) == (
+        "always.granted",
+        scope,
+        scope == "hour",
+    )
+
+
+def test_enter_alone_at_always_allows_nothing(terminal: Terminals) -> None:
+    t = terminal(CURL)
+    t.answer("a\r")
+    t.expect("Number")
+    t.send("\r")
+    t.expect("Nothing was allowed")
+    t.answer("a\r")
+    t.expect("Number")
+    t.send("1\r")
+    t.expect("Scope")
+    t.send("\r")
+    t.expect("Nothing was allowed")
+    t.answer("q\r")
+    assert t.end()["rulings"][0]["verdict"] == "deny"
+
+
+def test_always_says_how_many_calls_it_would_have_matched(terminal: Terminals) -> None:
+    t = terminal(CURL, {"command": "curl example.org/x"}, {"command": "curl evil.org"})
+    t.answer("y\r")
+    t.answer("n\r\r")
+    t.answer("a\r")
+    t.expect("would have matched 0 of 2 calls")
+    t.expect("`curl *` to evil.org · would have matched 0 of 2 calls")
+    t.expect("Number")
+    t.send("\r")
+    t.answer("q\r")
+    t.end()
+    t = terminal(CURL, {"command": "curl example.org/x"}, CURL)
+    t.answer("y\r")
+    t.answer("n\r\r")
+    t.answer("a\r")
+    t.expect("would have matched 1 of 2 calls")
+    t.expect("would have matched 2 of 2 calls")
+    t.expect("Number")
+    t.send("\r")
+    t.answer("q\r")
+    t.end()
+
+
+BEFORE = "1\n2\n3\n4\n5\n"
+AFTER = "one\n2\nthree\n4\nfive\n"
+WRITE = {"claims": ["write"], "path": "a.txt", "content": AFTER, "before": BEFORE, "diff": "+one\n"}
+EDIT = {"claims": ["write"], "path": "a.txt", "old": BEFORE, "new": AFTER, "diff": "+one\n"}
+
+
+@pytest.mark.parametrize(("tool", "call", "name"), [("write", WRITE, "content"), ("edit", EDIT, "new")])
+def test_only_the_accepted_hunks_are_made(terminal: Terminals, tool: str, call: dict[str, Any], name: str) -> None:
+    t = terminal(call, tool=tool, level=1)
+    t.answer("h\r")
+    for number, (text, key) in enumerate((("+one", "\r"), ("+one", "y"), ("+three", "n"), ("+five", "y"))):
+        if number != 1:
+            t.expect(text)
+        t.expect(f"Hunk {max(number, 1)} of 3")
+        t.send(f"{key}\r" if key != "\r" else key)
+        if key == "\r":
+            t.expect("Enter alone answers nothing")
+    t.expect("2 of 3 hunks are made")
+    outcome = t.end()
+    [ruling] = outcome["rulings"]
+    assert (ruling["verdict"], ruling[name]) == ("allow", "one\n2\n3\n4\nfive\n")
+    assert json.loads(outcome["events"][-1]["edited_arguments"])[name] == "one\n2\n3\n4\nfive\n"
+
+
+def test_no_hunk_is_a_no_and_all_of_them_a_yes(terminal: Terminals) -> None:
+    t = terminal(WRITE, WRITE, tool="write", level=1)
+    t.answer("h\r")
+    for number, key in enumerate("nnn", 1):
+        t.expect(f"Hunk {number} of 3")
+        t.send(f"{key}\r")
+    t.answer("h\r")
+    for number, key in enumerate("yyy", 1):
+        t.expect(f"Hunk {number} of 3")
+        t.send(f"{key}\r")
+    outcome = t.end()
+    first, second = outcome["rulings"]
+    assert (first["verdict"], first["reason"]) == ("deny", "the user said no: rejected all hunks")
+    assert (second["verdict"], second["content"]) == ("allow", AFTER)
+    assert outcome["events"][-1]["edited_arguments"] is None
+
+
+def test_hunks_can_be_left_and_are_there_for_edits_only(terminal: Terminals) -> None:
+    t = terminal(WRITE, tool="write", level=1)
+    t.answer("h\r")
+    t.expect("Hunk 1 of 3")
+    t.send("b\r")
+    t.expect("Nothing was decided")
+    t.answer("q\r")
+    t.end()
+    t = terminal(CURL)
+    t.answer("h\r")
+    t.expect("There are no hunks here")
+    t.answer("q\r")
+    assert t.end()["rulings"][0]["verdict"] == "deny"
+
+
+def test_the_question_says_what_the_call_names(terminal: Terminals) -> None:
+    line = "curl -o ../x.html https://example.org/a; cp $y src/b.py; pytest"
+    t = terminal({"command": line, "claims": ["network", "outside", "write", "run"]})
+    shown = t.expect(PROMPT)
+    assert "touches" in shown
+    assert "/x.html" in shown
+    assert "src/b.py" in shown
+    assert "hosts example.org" in shown
+    assert "and what is not in the command's words" in shown
+    t.send("q\r")
+    t.end()
+
+
+def test_the_same_call_of_a_turn_is_asked_about_once_and_says_so(terminal: Terminals) -> None:
+    t = terminal(CURL, CURL, one_turn=True)
+    t.expect("the model makes this call 2 times in this turn")
+    t.answer("y\r")
+    assert [ruling["verdict"] for ruling in t.end()["rulings"]] == ["allow", "allow"]
 
 
 def test_a_shell_command_is_edited_in_place(terminal: Terminals) -> None:
@@ -173,7 +329,7 @@ def test_why_explains_and_help_lists_and_neither_answers(terminal: Terminals) ->
     t.answer("w\r")
     t.expect("The lowest level")
     t.answer("?\r")
-    t.expect("for the rest of this session: exactly this command")
+    t.expect("exactly this command")
     t.answer("banana\r")
     t.expect("No such answer: banana")
     t.answer("q\r")
