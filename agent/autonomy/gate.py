@@ -138,7 +138,7 @@ class Gate:
         self._rules = (*self._rules, *tightening(rules))
 
     def begin_turn(self, calls: Iterable[ToolCall]) -> None:
-        """These calls were made together: what is answered to one of them is answered to those that are the same."""
+        """These calls were made together: an answer to one of them is one to those that are the same."""
         self._turn = Counter((call.name, call.arguments) for call in calls)
         self._said = {}
 
@@ -251,7 +251,7 @@ class Gate:
         return self._take(answer, case, asked)
 
     def _stale(self, ran: tuple[str, str, str]) -> None:
-        """Something else runs: what was approved before it may meet other files, so that it is asked about again."""
+        """Something else runs: what was approved before it may meet other files, so it is asked about again."""
         self._said = {key: asked for key, asked in self._said.items() if key == ran or asked.refusal is not None}
 
     def _take(self, answer: Answer, case: Case, asked: _Asked) -> Case:

@@ -36,7 +36,7 @@ class Change:
     hunks: tuple[Hunk, ...]
 
     def shown(self, hunk: Hunk) -> str:
-        """One hunk with the lines around it, like a unified diff. It may hold anything: it is not made harmless."""
+        """One hunk with the lines around it, like a unified diff. It is not made harmless."""
         (start, stop), (first, last) = hunk.old, hunk.new
         head = f"@@ -{start + 1},{stop - start} +{first + 1},{last - first} @@"
         around = (self.before[max(start - CONTEXT, 0) : start], self.before[stop : stop + CONTEXT])

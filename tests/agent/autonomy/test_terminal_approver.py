@@ -97,7 +97,7 @@ def test_always_is_not_asked_again_for_the_same_command_and_is_for_another(termi
     t.expect("A number from 1 to 2.")
     t.expect("Number")
     t.send("1\r")
-    t.expect("r this repository")
+    t.expect("h for an hour")
     t.expect("Scope")
     t.send("s\r")
     t.expect("rest of this session: exactly this command in this directory")
