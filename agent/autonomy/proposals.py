@@ -71,7 +71,11 @@ class Proposal:
 
 
 def proposals(call: Call, shape: Shape) -> tuple[Proposal, ...]:
-    """What can be remembered of a call, the narrowest first; `shape` is its own. Never empty, a pure function."""
+    """What can be remembered of a call, the narrowest first; `shape` is its own. Nothing for one that may deliver.
+    A pure function.
+    """
+    if Effect.DELIVER in call.effects:
+        return ()
     exact = Proposal(shape.words, shape, _covering(_exactly(call), call))
     return (exact, *_wider(call))
 

@@ -85,7 +85,6 @@ def shell(line: str, cwd: str = "/workspace") -> tuple[Proposal, ...]:
         ("pytest $x", None),
         ("./pytest", None),
         ("pip install x", None),
-        ("git push", None),
         ("git -c core.pager=x add .", None),
         ("touch ../x", None),
         ("git checkout -- .", None),
@@ -98,6 +97,11 @@ def test_what_is_proposed_beyond_the_call_itself(line: str, wider: str | None) -
     assert first.words == "exactly this command in this directory"
     assert first.shape is not None
     assert [each.words for each in others] == ([wider] if wider else [])
+
+
+@pytest.mark.parametrize("line", ["git push", "pytest; gh pr create", "$x y", 'eval "$(cat f)"'])
+def test_nothing_is_proposed_for_what_may_deliver(line: str) -> None:
+    assert shell(line) == ()
 
 
 def test_edits_are_proposed_by_path_then_by_folder() -> None:
