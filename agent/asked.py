@@ -1,4 +1,4 @@
-"""The events of questions that wait for a person who is not there: what was asked, and what was answered later."""
+"""The events of what people are asked and say: questions that wait, answers, advice, and what not to do."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class QuestionAsked(Event):
     """A question waits for `bridle approve`: all of what a person has to see, and all that an answer is bound to.
 
     `id` names this asking; `digest` is the hash of what would run and of what was shown. `arguments` is JSON.
-    `title`, `detail` and `diff` are the preview. `wait`: the session stays open for the answer, for at most
-    `timeout` seconds; otherwise it ends, and goes on when it is resumed.
+    `title`, `detail`, `diff` and `causes` (effect, part of the call, reason) are the preview. `wait`: the session
+    stays open for the answer, for at most `timeout` seconds; otherwise it ends, and goes on when it is resumed.
     """
 
     type: Literal["question.asked"] = "question.asked"
@@ -27,6 +27,7 @@ class QuestionAsked(Event):
     effects: tuple[str, ...]
     because: tuple[str, ...]
     cause: str
+    causes: tuple[tuple[str, str, str], ...] = ()
     level: int
     title: str
     detail: str = ""
@@ -37,6 +38,7 @@ class QuestionAsked(Event):
     advice: tuple[str, ...] = ()
     listed: bool = False
     insist: str = ""
+    same: int = 1
     wait: bool = False
     timeout: float | None = None
 
@@ -83,3 +85,17 @@ class AdviceGiven(Event):
     by: str
     text: str
     usage: Usage = Usage()
+
+
+class ConstraintHeard(Event):
+    """The user said what the agent must not do; from now on `rule`, which refuses, holds it to that.
+
+    `rule` is a rule as in a file. `applied` is false where the user, asked about it, did not mean it so; `by`
+    says who settled that.
+    """
+
+    type: Literal["constraint.heard"] = "constraint.heard"
+    said: str
+    rule: dict[str, Any]
+    applied: bool
+    by: str

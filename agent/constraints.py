@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from agent.asked import ConstraintHeard
 from agent.autonomy.constraints import Constraint, extract, placed
 from agent.autonomy.levels import Level
 from agent.autonomy.rules import Placed, Rule
-from agent.journal import AnyEvent, ConstraintHeard
+from agent.journal import AnyEvent
 from agent.session import Session
 from tools.protocol import Preview
 

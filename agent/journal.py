@@ -23,7 +23,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from agent import chain
-from agent.asked import AdviceGiven, AlwaysGranted, QuestionAnswered, QuestionAsked
+from agent.asked import AdviceGiven, AlwaysGranted, ConstraintHeard, QuestionAnswered, QuestionAsked
 from agent.event import Event
 from agent.models.protocol import ToolCall, Usage
 from agent.network_events import NetworkFinished, NetworkRequested
@@ -152,20 +152,6 @@ class GateDecided(Event):
     edited_arguments: str | None = None
     answers: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
-
-
-class ConstraintHeard(Event):
-    """The user said what the agent must not do; from now on `rule`, which refuses, holds it to that.
-
-    `rule` is a rule as in a file. `applied` is false where the user, asked about it, did not mean it so; `by`
-    says who settled that.
-    """
-
-    type: Literal["constraint.heard"] = "constraint.heard"
-    said: str
-    rule: dict[str, Any]
-    applied: bool
-    by: str
 
 
 class LevelChanged(Event):

@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from agent.asked import AlwaysGranted
+from agent.asked import AlwaysGranted, ConstraintHeard
 from agent.autonomy.visible import visible
 from agent.journal import (
     AnyEvent,
@@ -26,7 +26,6 @@ from agent.journal import (
     CallStarted,
     CheckpointMade,
     CheckRun,
-    ConstraintHeard,
     Delivered,
     GateDecided,
     LevelChanged,

@@ -37,7 +37,7 @@ from agent.journal import (
 )
 from agent.models.protocol import ToolCall
 from agent.standing import standing
-from tools.protocol import Effect, Preview
+from tools.protocol import Cause, Effect, Preview
 
 MAX_KEPT = 1_000_000
 """Characters of a preview's detail and of its diff that go into the journal; the hash is over all of them."""
@@ -66,6 +66,7 @@ def digest(question: Question) -> str:
         "listed": question.listed,
         "insist": question.insist,
         "preview": [question.preview.title, question.preview.detail, question.preview.diff],
+        "causes": _causes(question.preview),
     }
     return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()
 
@@ -81,6 +82,7 @@ def asked_event(question: Question, *, wait: bool = False, timeout: float | None
         effects=tuple(map(str, in_order(question.effects))),
         because=tuple(map(str, in_order(question.because))),
         cause=question.cause,
+        causes=_causes(question.preview),
         level=int(question.level),
         title=question.preview.title,
         detail=_kept(question.preview.detail),
@@ -91,6 +93,7 @@ def asked_event(question: Question, *, wait: bool = False, timeout: float | None
         advice=question.advice,
         listed=question.listed,
         insist=question.insist,
+        same=question.same,
         wait=wait,
         timeout=timeout,
     )
@@ -106,12 +109,18 @@ def as_question(asked: QuestionAsked) -> Question:
         because=frozenset(map(Effect, asked.because)),
         cause=asked.cause,
         level=Level(asked.level),
-        preview=Preview(asked.title, diff=asked.diff, detail=asked.detail),
+        preview=Preview(
+            asked.title,
+            diff=asked.diff,
+            detail=asked.detail,
+            causes=tuple(Cause(Effect(effect), text, reason) for effect, text, reason in asked.causes),
+        ),
         cwd=asked.cwd,
         always=asked.always,
         note=asked.note,
         listed=asked.listed,
         insist=asked.insist,
+        same=asked.same,
         advice=asked.advice,
     )
 
@@ -213,6 +222,10 @@ class _Reader:
 
 def _reach(event: SessionStarted | SessionResumed) -> tuple[Any, ...]:
     return tuple(json.dumps(event.options.get(name)) for name in REACH)
+
+
+def _causes(preview: Preview) -> tuple[tuple[str, str, str], ...]:
+    return tuple((str(cause.effect), cause.text, cause.reason) for cause in preview.causes)
 
 
 def _kept(text: str) -> str:

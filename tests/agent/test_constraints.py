@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from agent.asked import ConstraintHeard
 from agent.autonomy.approvers import AbsentApprover
 from agent.autonomy.gate import Answer, Approver, Gate, No, Question, Quit, Yes
 from agent.autonomy.levels import Level
 from agent.autonomy.rules import Placed, Rule
 from agent.constraints import UserQuit, hear, session_rules
-from agent.journal import ConstraintHeard, Journal, SessionRewound, read_events
+from agent.journal import Journal, SessionRewound, read_events
 from agent.network import reach_of
 from agent.session import PatientApprover, Session
 from agent.settings import Settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine")]
 
 Start = Callable[[Script], Service]
 DROP = ("shell", {"command": "rm -rf build"})
+COMMIT = ("git", {"action": "commit", "message": "x"})
 LOOK = ("read", {"path": "calc.py"})
 
 
@@ -48,7 +50,9 @@ def test_a_session_stops_at_a_question_and_goes_on_with_the_answer(project: Path
     session, question = done.report["session"], done.report["question"]
     [listed] = open_questions()
     assert (listed["session"], listed["open"], listed["question"]["id"]) == (session, False, question)
-    assert (listed["question"]["title"], listed["question"]["effects"]) == ("$ rm -rf build", ["run", "destroy"])
+    assert listed["question"]["title"] == "$ rm -rf build"
+    assert "destroy" in listed["question"]["effects"]
+    assert listed["question"]["causes"], "which part of the command it is, is kept"
     shown = bridle("approve", session)
     assert shown.code == 5
     assert "rm -rf build" in shown.out
@@ -154,3 +158,50 @@ def test_a_model_that_is_refused_three_times_in_a_row_is_stopped(project: Path, 
     assert done.report["detail"] == "3 calls in a row were not allowed"
     assert "shell rm -rf c: nobody is there to ask" in done.report["summary"]
     assert len(model.requests) == 5
+
+
+def test_policy_judge_and_program_answer_in_that_order(project: Path, service: Start, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        '[[answer]]\nsay = "yes"\ntool = "deliver"\neffects = ["deliver"]\n'
+        '[[answer]]\nsay = "no"\ntool = "git"\neffects = ["history"]\nreason = "no commits"\n'
+        '[judge]\nmay_approve = ["write", "run"]\n'
+    )
+    policy.chmod(0o600)
+    program = tmp_path / "program"
+    program.write_text(
+        f"#!{sys.executable}\nimport json, sys\nq = json.load(sys.stdin)\n"
+        "ok = q['tool'] == 'shell' and 'judge' in ' '.join(q['advice'])\n"
+        "print(json.dumps({'decision': 'yes' if ok else 'no', 'reason': 'not for me'}))\n"
+    )
+    program.chmod(0o700)
+    turns = iter([Answer(calls=[EDIT]), Answer(calls=[DROP]), Answer(calls=[COMMIT]), submit()])
+
+    def answer(request: dict[str, Any]) -> Answer:
+        if "You review one tool call" in request["messages"][0]["content"]:
+            assert "mean() is wrong" in request["messages"][1]["content"]
+            return Answer('{"verdict": "approve", "reason": "it is asked for"}')
+        return next(turns)
+
+    model = service(answer)
+    more = ["--policy", str(policy), "--judge", "small", "--approver-cmd", str(program), "-a", "ask"]
+    done = bridle(*fix(project, model, *more))
+    assert (done.code, done.report["outcome"]) == (0, "done"), done.err
+    decided = [e for e in journal(done.report["session"]) if isinstance(e, GateDecided) and e.answers]
+    by = {(e.tool, e.call == "verify"): (e.by, e.verdict) for e in decided}
+    assert by["edit", False] == ("judge small", "allow")
+    assert by["shell", False] == ("program program", "allow"), (
+        "no judge approves what destroys; its advice is passed on"
+    )
+    assert by["git", False] == ("policy policy.toml", "deny")
+    assert by["shell", True] == ("judge small", "allow")
+    assert by["deliver", False] == ("policy policy.toml", "allow")
+
+
+def test_what_cannot_be_believed_ends_it_before_it_begins(project: Path, service: Start, tmp_path: Path) -> None:
+    model = service([])
+    for option, value in [("--policy", str(tmp_path / "none.toml")), ("--approver-cmd", "no-such-program x")]:
+        done = bridle(*fix(project, model, option, value))
+        assert done.code == 2
+        assert value.split()[0] in done.err
+    assert model.requests == []

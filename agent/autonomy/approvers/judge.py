@@ -3,8 +3,8 @@
 Threat model: the model can be talked into things, so it is shown little: the user's words, and the call. Never
 what a command printed or a file held, where the agent's surroundings could speak to it; the call's arguments,
 which the agent wrote, are marked as such. It has to answer in one fixed form; anything else is no verdict, and
-approves nothing. It can never approve delivery, reaching outside or the network, destroying, or what only a
-person may allow.
+approves nothing. It can never approve delivery, reaching outside or the network, destroying, handing out a
+secret, or what only a person may allow.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class JudgeApprover:
         record: Callable[[AnyEvent], None],
         *,
         powers: JudgePowers | None = None,
+        timeout: float = SECONDS,
     ) -> None:
         """`make_model` is called at the first question; `words` are the user's so far; `record` journals."""
         self.name = f"judge {name}"
@@ -68,6 +69,7 @@ class JudgeApprover:
         self._words = words
         self._record = record
         self._powers = powers or JudgePowers()
+        self._seconds = timeout
         self._model: Model | None = None
 
     async def ask(self, question: Question) -> Answer | Pass:
@@ -78,11 +80,11 @@ class JudgeApprover:
         if len(arguments) > MAX_ARGUMENTS:
             return Pass("no verdict: the call is too long to be reviewed whole")
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(self._seconds):
                 reply = await self._complete(question, arguments)
             verdict = _parse(reply)
         except TimeoutError:
-            return Pass(f"no verdict within {SECONDS:g} s")
+            return Pass(f"no verdict within {self._seconds:g} s")
         except (ModelError, UsageProblem) as error:
             return Pass(f"no verdict: {one_line(str(error), 300)}")
         except ValidationError:

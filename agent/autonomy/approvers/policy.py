@@ -39,7 +39,7 @@ from tools.protocol import Effect, Effects
 
 MAX_BYTES = 64 << 10
 """Bytes of a policy file."""
-NEVER_BY_A_MODEL = frozenset({Effect.DELIVER, Effect.OUTSIDE, Effect.DESTROY, Effect.NETWORK})
+NEVER_BY_A_MODEL = frozenset({Effect.DELIVER, Effect.OUTSIDE, Effect.DESTROY, Effect.NETWORK, Effect.SECRET})
 """What no reviewing model can approve, whatever the policy says."""
 
 

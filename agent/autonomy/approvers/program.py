@@ -145,6 +145,10 @@ def as_json(question: Question, session: str) -> dict[str, Any]:
         "effects": [str(effect) for effect in in_order(question.effects)],
         "because": [str(effect) for effect in in_order(question.because)],
         "cause": question.cause,
+        "causes": [
+            {"effect": str(cause.effect), "text": cause.text, "reason": cause.reason}
+            for cause in question.preview.causes
+        ],
         "insist": question.insist,
         "level": int(question.level),
         "title": question.preview.title,

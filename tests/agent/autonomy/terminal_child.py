@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from agent.autonomy.approvers import default_approver
+from agent.autonomy.approvers.compose import Timed
 from agent.autonomy.gate import Gate
 from agent.autonomy.levels import Level
 from agent.autonomy.rules import Placed, Rule
@@ -61,6 +62,8 @@ def keep(rule: Rule) -> Placed:
 async def main(scenario: dict[str, Any], result: dict[str, Any]) -> None:
     events: list[AnyEvent] = []
     approver = default_approver()
+    if seconds := scenario.get("timeout"):
+        approver = Timed(approver, seconds)
     gate = Gate(Level(scenario.get("level", 3)), approver, events.append, events=events, keep=keep)
     result["approver"] = approver.name
     if scenario.get("handle_sigint", True):
