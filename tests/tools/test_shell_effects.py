@@ -221,6 +221,12 @@ def test_everything_else_does_more_than_read(command: str) -> None:
         ("echo x > /home/x", "outside"),
         ("echo x > y", "write"),
         ("make >> log.txt", "write"),
+        ("fd . -X r\\\nm", "destroy"),
+        ("echo > .\\\n./x", "outside"),
+        ("touch .\\\n./x", "outside"),
+        ("f() { trap 'rm x' EXIT; }; ls", "destroy"),
+        ("cd .. && ls > x", "outside"),
+        ("ls && : >| x", "destroy"),
     ],
 )
 def test_commands_have_their_effects(command: str, expected: str) -> None:

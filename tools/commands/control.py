@@ -172,6 +172,13 @@ def arithmetic(node: Node, scene: Scene, reader: Reader) -> None:
 
 
 def _arithmetic_part(node: Node, scene: Scene, reader: Reader) -> None:
+    target = node.child_by_field_name("name") if node.type == "variable_assignment" else None
+    if target is not None and target.type == "variable_name" and any(child.type == "=" for child in node.children):
+        for child in node.named_children[1:]:
+            _arithmetic_part(child, scene, reader)
+        reader.count_assignment(text_of(target))
+        scene.set(text_of(target), NAME)
+        return
     if node.type in {"variable_name", "word"} and not node.named_children:
         name = text_of(node)
         if re.fullmatch(r"[A-Za-z_]\w*", name):

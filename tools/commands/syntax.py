@@ -86,9 +86,17 @@ def _check_gaps(node: Node, source: bytes) -> None:
         gap = source[at : child.start_byte]
         if gap and not _blank(gap) and not (child.type == "heredoc_redirect" and _dropped_dash(gap)):
             raise UnreadableError("holds text that belongs to no command")
+        if gap and not gap.replace(b"\\\n", b"") and _joins(source, at, child.start_byte):
+            raise UnreadableError("has a word over two lines, which cannot be read for certain")
         at = max(at, child.end_byte)
     if not _blank(source[at : node.end_byte]):
         raise UnreadableError("holds text that belongs to no command")
+
+
+def _joins(source: bytes, end: int, start: int) -> bool:
+    """Would what stands before and after a backslash at a line's end be one word, or one sign, to the shell?"""
+    before, after = source[end - 1 : end], source[start : start + 1]
+    return bool(before) and not before.isspace() and not (before in b";&|" and after not in b";&|")
 
 
 def _dropped_dash(gap: bytes) -> bool:

@@ -67,11 +67,13 @@ class Reader:
 
     def finish(self, scene: Scene) -> None:
         """Read what runs at the end or may be run by a name that was not seen: traps, functions not called."""
-        for code, then in self.traps:
-            then.values = {name: value for name, value in then.values.items() if self.assigned[name] < 2}
-            self.code(code, then, "a trap")
-        for name in [name for name in self.functions if name not in self.called]:
-            self.call_function(name, Scene(scene.folders, scene.folders), [], known=False)
+        while self.traps or self.functions.keys() - self.called:
+            traps, self.traps = self.traps, []
+            for code, then in traps:
+                then.values = {name: value for name, value in then.values.items() if self.assigned[name] < 2}
+                self.code(code, then, "a trap")
+            for name in sorted(self.functions.keys() - self.called):
+                self.call_function(name, Scene(scene.folders, scene.folders), [], known=False)
 
     def step(self) -> None:
         """Count the work, so that a line cannot make it endless. Raises UnreadableError."""
