@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tools.commands.expand import is_word, text_from, words_of
 from tools.commands.scene import DANGEROUS, Scene, Value
 from tools.commands.syntax import UnreadableError, text_of
+from tools.commands.table import table
 from tools.commands.text import ANY, Text, joined, lit
 from tools.protocol import Effect
 
@@ -24,6 +25,8 @@ def variable_assignment(node: Node, scene: Scene, reader: Reader) -> Text:
     if DANGEROUS.fullmatch(name):
         reader.findings.add({Effect.RUN}, text_of(node)[:200], f"{name} changes what other commands do")
         scene.odd |= name in {"IFS", "GLOBIGNORE"}
+    if name.lower().endswith("_proxy"):
+        reader.findings.add({Effect.NETWORK}, text_of(node)[:200], f"{name} sends requests to another host")
     reader.count_assignment(name)
     scene.set(name, value)
     return _NOTHING
@@ -60,20 +63,34 @@ def assignment(node: Node, scene: Scene, reader: Reader) -> tuple[str, Value]:
 def declaration_command(node: Node, scene: Scene, reader: Reader) -> Text:
     shown = text_of(node)
     keyword = node.children[0].type
-    exported = keyword == "export"
+    exports = keyword == "export"
     for child in node.children[1:]:
         if child.type == "variable_assignment":
             variable_assignment(child, scene, reader)
             name = text_of(child).partition("=")[0]
-            if exported or "-x" in shown:
-                reader.environment(name, shown[:200])
+            if exports or "-x" in shown:
+                exported(name, scene.value(name), shown, scene, reader)
         elif child.type == "variable_name":
-            if exported:
-                reader.environment(text_of(child), shown[:200])
+            if exports:
+                exported(text_of(child), scene.value(text_of(child)), shown, scene, reader)
         else:
             for word in words_of(child, scene, reader) if is_word(child) else [ANY]:
                 _declared(word, scene, shown, reader)
     return _NOTHING
+
+
+def exported(name: str, value: Value, shown: str, scene: Scene, reader: Reader) -> None:
+    """Note that commands get a variable, which may change what they do, or name a command."""
+    if name == "CDPATH":
+        scene.set(name, value)
+    if table().harmless.fullmatch(name):
+        return
+    reader.findings.add({Effect.RUN}, shown[:200], f"{name} may change what the command does")
+    if name.lower().endswith("_proxy"):
+        reader.findings.add({Effect.NETWORK}, shown[:200], f"{name} sends requests to another host")
+    known = value.literal if isinstance(value, Text) else None
+    if known is not None and " " in known and table().row(known.split()[0] if known.split() else "") is not None:
+        reader.maybe_line(known, scene.child())
 
 
 def _declared(word: Text, scene: Scene, shown: str, reader: Reader) -> None:

@@ -75,23 +75,36 @@ def reason_of(row: Row, call: Call) -> str:
 
 
 def sub_command(call: Call, row: Row, items: list[Item]) -> bool:
-    """Judge by the row of the sub-command; False when there is none of that name."""
-    at = next((at for at, item in enumerate(items) if item.kind != "option"), None)
-    if at is None:
-        found = [sub for name in options(items) for sub in row.subs(name)]
-        rest: list[Text] = []
-    else:
+    """Judge by the row of the sub-command; False when there is none of that name.
+
+    Behind an option that is not in the table the first operand may be its value, and the next the sub-command.
+    """
+    places = [at for at, item in enumerate(items) if item.kind != "option" and not _is_toolchain_word(item.value)]
+    if not places:
+        inner = Call(call.reader, call.scene, call.words[:1], call.shown)
+        subs = [sub for name in options(items) for sub in row.subs(name)]
+        for sub in subs:
+            apply(inner, sub)
+        return bool(subs)
+    found = False
+    for at in places:
         value = items[at].value or ANY
-        found = row.subs(value.literal)
         position = next(number for number, word in enumerate(call.args) if word is value)
-        rest = call.args[position + 1 :]
         if not value.is_literal:
             call.add(row.effects, "runs a sub-command that is not known")
-    for sub in found:
-        by_options(call, row, items[:at] if at is not None else items)
-        inner = Call(call.reader, call.scene, [call.words[0], *rest], call.shown)
-        apply(inner, sub)
-    return bool(found)
+        for sub in row.subs(value.literal):
+            found = True
+            by_options(call, row, items[:at])
+            rest = call.args[position + 1 :]
+            apply(Call(call.reader, call.scene, [call.words[0], *rest], call.shown), sub)
+        if all(row.matching(item.name) or row.any for item in items[:at] if item.kind == "option"):
+            break
+    return found
+
+
+def _is_toolchain_word(word: Text | None) -> bool:
+    """`cargo +nightly test`: which toolchain, not what to do."""
+    return word is not None and word.prefix.startswith("+")
 
 
 def wrapped(call: Call, row: Row, items: list[Item]) -> None:
@@ -118,9 +131,10 @@ def _option(call: Call, row: Row, item: Item) -> None:
         argument(call, item.value)
     for name in matching:
         call.add(row.granted.get(name, ()), f"the option {name}")
-        if item.value is None:
-            continue
         kind = row.options[name]
+        if item.value is None:
+            call.add({Effect.RUN} if kind == "program" else (), f"the option {name} names a command")
+            continue
         if kind == "read":
             call.read(item.value)
         elif kind in {"write", "folder"}:
@@ -191,6 +205,8 @@ def _pieces(word: Text) -> list[Text]:
         head, equals, _ = word.prefix.partition("=")
         return [word, word.cut(len(head) + 1)] if equals else [word]
     bare = re.sub(r"\w[\w+.-]*://\S*", "", known)
+    if re.match(r"-[A-HJKM-Za-z][/.~]", bare):  # but -I and -L, which only read
+        bare = f"{bare}={bare[2:]}"
     return [lit(_home(piece)) for piece in dict.fromkeys([bare, *re.split(r"[=:,@]", bare)])]
 
 

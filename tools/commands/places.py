@@ -35,6 +35,8 @@ _HOLES = {"name": _NAME, "below": _BELOW, "stem": _STEM}
 
 def writing(text: Text, folders: Folders) -> frozenset[Effect]:
     """What writing to the place could do, without `destroy`."""
+    if _NETWORK.match(text.prefix):
+        return frozenset({Effect.NETWORK})
     places = list(_places(text, folders))
     if not places:
         return UNKNOWN_PLACE

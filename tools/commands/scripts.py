@@ -230,36 +230,43 @@ _TEXTS = re.compile(
 _LISTS = re.compile(r"['\"]([\w./-]+)['\"]((?:\s*,\s*['\"][^'\"\n]*['\"])+)")
 
 
+_PYTHON = re.compile(r"-[bBdEhiIOPqsSuvVx]*([cm])(.*)", re.DOTALL)
+
+
 def code(call: Call, row: Row) -> None:
     """An interpreter: code among its options, a module, a script, or its input."""
     from tools.commands.judge import argument
 
     call.add(row.effects, row.reason, general=True)
-    args = list(call.args)
-    texts: list[Text] = []
+    args, texts, script = list(call.args), list[Text](), False
+    python = re.fullmatch(r"(i?python|pypy|micropython|py)[\d.]*", call.name) is not None
     while args:
         word = args.pop(0)
         option = word.literal or word.prefix
-        if option == "-m" and args and call.name.startswith(("py", "python")):
-            module(call, args)
-            return
-        if not option.startswith("-") or option == "-":
-            argument(call, word) if option != "-" and not _is_script(word) else None
-            texts += [call.scene.stdin] if option == "-" and call.scene.stdin else []
-            break
-        if "i" in option and call.name in {"perl", "ruby"} and re.match(r"-[a-z0]*i", option):
-            _in_place(call, args)
-        if _CODE_OPTION.fullmatch(option) and args:
+        short = _PYTHON.match(option) if python and not script else None
+        if short is not None:
+            rest = [word.cut(short.start(2))] if short[2] or not word.is_literal else []
+            if short[1] == "m":
+                module(call, [*rest, *args])
+                return
+            texts += rest or args[:1]
+            args = args[0 if rest else 1 :]
+            script = True
+        elif python and option in {"-W", "-X", "--check-hash-based-pycs"}:
+            args = args[1:]
+        elif not option.startswith("-") or option == "-":
+            argument(call, word) if not _is_script(word) or script else None
+            script |= option != "-"
+        elif _CODE_OPTION.fullmatch(option) and args:
+            _in_place(call, option, args)
             texts.append(args.pop(0))
-        elif re.match(r"-[ceEr].", option):
-            texts.append(word.cut(2))
+            script = True
         else:
+            _in_place(call, option, args)
             argument(call, word)
-            texts += [word.cut(2)] if option.startswith(("-M", "-r")) else []
-    else:
-        texts += [call.scene.stdin] if call.scene.stdin is not None and not texts else []
-    for word in args:
-        argument(call, word)
+            texts += [word.cut(2)] if re.match(r"-[ceErRM].", option) else []
+    if not script and call.scene.stdin is not None:
+        texts.append(call.scene.stdin)
     for text in texts:
         gives_away(call, text)
 
@@ -269,9 +276,11 @@ def _is_script(word: Text) -> bool:
     return (word.literal or "").startswith(("/usr/", "/opt/")) and "://" not in (word.literal or "")
 
 
-def _in_place(call: Call, args: list[Text]) -> None:
-    for word in [word for word in args if not word.prefix.startswith("-")][1:]:
-        call.write(word)
+def _in_place(call: Call, option: str, args: list[Text]) -> None:
+    """`perl -pi -e CODE FILE`: the files are written."""
+    if call.name in {"perl", "ruby"} and re.match(r"-[a-z0]*i", option):
+        for word in [word for word in args if not word.prefix.startswith("-")][1:]:
+            call.write(word)
 
 
 def module(call: Call, args: list[Text]) -> None:

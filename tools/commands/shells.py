@@ -110,7 +110,7 @@ def change_folder(call: Call, row: Row) -> None:
         call.scene.go(None)
     elif not words or words[0].literal == "":
         call.scene.go(frozenset({places.HOME}))
-    elif words[0].literal == "-" or words[0].output is not None:
+    elif words[0].literal == "-" or words[0].output is not None or "CDPATH" in call.scene.values:
         call.scene.go(None)
     else:
         call.scene.go(places.moved(words[0], call.scene.folders))

@@ -19,7 +19,6 @@ from tools.commands.findings import Findings
 from tools.commands.judge import judge
 from tools.commands.scene import Scene
 from tools.commands.syntax import UnreadableError, dash_before, parse, text_of
-from tools.commands.table import table
 from tools.commands.text import ANY, Text, joined, lit
 from tools.protocol import Effect
 
@@ -110,6 +109,8 @@ class Reader:
     def output_of(self, node: Node, scene: Scene) -> Text:
         """Walk a substitution, in a shell of its own."""
         inside = scene.copy()
+        if text_of(node).lstrip().startswith("`") and "\\" in text_of(node):
+            raise UnreadableError("has backslashes between backquotes, which cannot be read for certain")
         statements = [child for child in node.named_children if child.type != "comment"]
         outputs = []
         for child in statements:
@@ -280,6 +281,8 @@ class Reader:
         target = words[0] if len(words) == 1 else ANY
         extra = [word for child in targets[1:] for word in words_of(child, scene, self)]
         shown = text_of(whole)[:200]
+        if target.wild and (not target.prefix or target.prefix.startswith("/dev/")):
+            self.findings.add({Effect.NETWORK}, shown, "may open /dev/tcp")
         if sign in {"<&", ">&"} and re.fullmatch(r"\d+-?|-", target.literal or ""):
             return None, extra
         if sign.startswith("<"):
@@ -337,17 +340,12 @@ class Reader:
                     assign.variable_assignment(assignment, scene, self)
                 return _NOTHING
             for assignment in assignments:
-                name, _ = assign.assignment(assignment, scene, self)
+                name, value = assign.assignment(assignment, scene, self)
                 if not (name == "IFS" and words[0].literal == "read"):
-                    self.environment(name, shown)
+                    assign.exported(name, value, shown, scene, self)
             return judge(Call(self, scene, words, shown))
         finally:
             scene.stdin = kept
-
-    def environment(self, name: str, shown: str) -> None:
-        """Note that a command gets a variable, which may change what it does."""
-        if not table().harmless.fullmatch(name):
-            self.findings.add({Effect.RUN}, shown, f"{name} may change what the command does")
 
     def _function_definition(self, node: Node, scene: Scene) -> Text:
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tools.commands.assign import exported
 from tools.commands.call import Call, command_of, operands, options, scan
 from tools.commands.table import Row
 from tools.commands.text import ANY, MANY, Part, Text, joined, lit, spaced
@@ -33,7 +34,9 @@ def environment(call: Call, row: Row) -> None:
     by_options(call, row, items)
     words = operands(items)
     while words and re.match(r"\w+=", words[0].prefix):
-        call.reader.environment(words.pop(0).prefix.partition("=")[0], call.shown[:200])
+        word = words.pop(0)
+        name = word.prefix.partition("=")[0]
+        exported(name, word.cut(len(name) + 1), call.shown, call.scene, call.reader)
     if any(item.name in {"-C", "--chdir"} for item in items):
         call.scene.go(None)
     if words and words[0].many:
