@@ -43,7 +43,7 @@ def shell(call: Call, row: Row) -> None:
 
 def fed(call: Call, inside: Scene, what: str) -> None:
     """Commands that come through standard input."""
-    if call.scene.stdin is None:
+    if call.scene.stdin is None or call.scene.stdin.literal == "":
         call.add({Effect.RUN}, f"{what} runs what it is fed")
     else:
         code, inside.stdin = call.scene.stdin, lit("")

@@ -20,8 +20,15 @@ UNSEEN = {
     "x='a[$(rm x)]'; echo $((x))",
     "ed -s a <<< '!rm x'",
     "make -f - <<'END'\nall:\n\trm -rf build\nEND",
+    "tar --checkpoint-act=exec='rm x' -cf a b",
+    "tar xf a --checkpoint-action exec='rm x' --checkpoint",
+    "sort --compress-pro='rm x' a",
+    "GIT_EDITOR='rm x' git commit",
+    "echo `echo \\`rm x\\``",
 }
-"""Commands in the input of programs that are no shells, and in what arithmetic makes of a variable."""
+"""Commands in the input of programs that are no shells, in what arithmetic makes of a variable, in options that are
+abbreviated or name a command in their own way, in variables, and in backquotes in backquotes. Their effects are found.
+"""
 
 
 def verdicts(name: str, shape: str) -> Iterator[tuple[str, frozenset[Effect], str]]:
