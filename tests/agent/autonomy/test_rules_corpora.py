@@ -26,8 +26,8 @@ UNSEEN = {
     "GIT_EDITOR='rm x' git commit",
     "echo `echo \\`rm x\\``",
 }
-"""Commands in the input of programs that are no shells, in what arithmetic makes of a variable, in options that are
-abbreviated or name a command in their own way, in variables, and in backquotes in backquotes. Their effects are found.
+"""Commands in the input of programs that are no shells, in what arithmetic makes of a variable, in options that
+are abbreviated or have a way of their own, in variables, in backquotes in backquotes. Their effects are found.
 """
 
 
