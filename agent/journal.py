@@ -95,12 +95,16 @@ class SessionRewound(Event):
 
 
 class UserMessage(Event):
-    """Text put into the conversation that is not the model's: the task, steering, a nudge of the harness."""
+    """Text put into the conversation that is not the model's: the task, steering, a nudge of the harness.
+
+    `meanwhile`: the user said it while the agent worked.
+    """
 
     type: Literal["message"] = "message"
     role: Literal["system", "user"]
     text: str
     by: Literal["user", "harness"] = "harness"
+    meanwhile: bool = False
 
 
 class ModelRequested(Event):

@@ -24,6 +24,7 @@ from agent.models.protocol import Reply, ToolCall
 from agent.outcomes import Outcome
 from agent.repetition import Repetition
 from agent.standing import standing
+from agent.steering import Interrupted
 from agent.verification import CheckDenied
 from agent.work import End, Work
 from tools.protocol import EVERY_EFFECT, Arguments, Effect, Tool, ToolResult
@@ -47,6 +48,12 @@ INTERRUPTED = (
     "No result: the session was interrupted during this call. It may have happened in part, or not at all."
 )
 NOT_BEGUN = "Not run: the session was interrupted before this call began."
+BY_THE_USER = (
+    "The user interrupted this call: it was ended where it was. It may have happened in part, or not at all."
+)
+SAID_MEANWHILE = (
+    "Not run: the user interrupted or said something meanwhile. Go by that; make the call again if it fits."
+)
 NOT_ALONE = (
     "`submit` was not run: it came with other calls in the same turn. They were run; read their results, then "
     "call `submit` alone."
@@ -66,8 +73,13 @@ async def run(work: Work) -> End:
         if reply is None:
             if over := work.over_budget():
                 return End(Outcome.BUDGET, f"the budget is used up: {over}")
-            reply = await work.turn()
+            reply = await _turn(work)
+            if reply is None:
+                continue
         if not reply.calls:
+            if await work.listen():
+                reply = None
+                continue
             silent += 1
             if silent >= MAX_SILENT_TURNS:
                 return End(Outcome.STUCK, f"the model answered {silent} times without calling a tool", reply.text)
@@ -77,7 +89,10 @@ async def run(work: Work) -> End:
         silent = 0
         work.gate.begin_turn(reply.calls)
         submitted: ToolResult | None = None
-        for call in reply.calls:
+        for number, call in enumerate(reply.calls):
+            if number and work.steering.waiting:
+                _finish(work, call, ToolResult(SAID_MEANWHILE, ok=False), None)
+                continue
             result, quit_now = await carry_out(work, call, alone=work.conversation.calls == 1)
             if quit_now:
                 return End(Outcome.INTERRUPTED, QUIT)
@@ -86,6 +101,8 @@ async def run(work: Work) -> End:
             submitted = result if result.submitted else submitted
         work.greet()
         reply = None
+        if await work.listen():
+            continue
         if submitted is not None:
             end = await _judge(work, str(submitted.facts.get("summary") or ""))
             refused += 1
@@ -93,6 +110,15 @@ async def run(work: Work) -> End:
                 return end
             if refused >= MAX_REFUSED_SUBMITS:
                 return End(Outcome.CHECKS_FAIL, f"submitted {refused} times, and the checks never passed")
+
+
+async def _turn(work: Work) -> Reply | None:
+    """The model's next turn; None when the user interrupted it, and has said what to say."""
+    try:
+        return await work.steering.guard(work.turn())
+    except Interrupted:
+        await work.listen()
+        return None
 
 
 async def carry_out(work: Work, call: ToolCall, *, alone: bool = True) -> tuple[ToolResult, bool]:
@@ -117,7 +143,10 @@ async def carry_out(work: Work, call: ToolCall, *, alone: bool = True) -> tuple[
     args = tool.arguments.model_validate(ruling.arguments)
     work.record(CallStarted(call=call.id, tool=tool.name, arguments=args.model_dump_json(exclude_unset=True)))
     start = time.monotonic()
-    result = await tool.run(args, work.bench)
+    try:
+        result = await work.steering.guard(tool.run(args, work.bench))
+    except Interrupted:
+        result = ToolResult(BY_THE_USER, ok=False, facts={"interrupted": True})
     if ruling.edited:
         result = replace(result, text=f"{result.text}\n{_changed(ruling)}")
     return _finish(work, call, result, time.monotonic() - start), False

@@ -316,6 +316,7 @@ def _make_work(session: Session, sandbox: Sandbox) -> Work:
         watch=session.watch,
         submitted=lambda: prepare_check(session),
         heard=partial(hear, session),
+        steering=session.steering,
     )
 
 

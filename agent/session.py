@@ -23,6 +23,7 @@ from agent.outcomes import Outcome
 from agent.repository.base import Base
 from agent.repository.source import Repository
 from agent.settings import Settings
+from agent.steering import Steering
 from agent.store import SessionFolder, Store
 from agent.verification import Verification
 from agent.work import Watcher
@@ -98,13 +99,17 @@ class PatientApprover:
 
     async def ask(self, question: Question) -> Answer:
         """Ask, with the clock stopped meanwhile."""
+        return await self.patiently(self.approver.ask(question))
+
+    async def patiently(self, person: Awaitable[T]) -> T:
+        """Await a person, with the clock stopped meanwhile."""
         limit, asked = self.limit, asyncio.get_running_loop().time()
         ends = limit.when() if limit is not None else None
         if limit is None or ends is None:
-            return await self.approver.ask(question)
+            return await person
         limit.reschedule(None)
         try:
-            return await self.approver.ask(question)
+            return await person
         finally:
             limit.reschedule(ends + asyncio.get_running_loop().time() - asked)
 
@@ -152,6 +157,7 @@ class Session:
     make_model: Callable[[], Model]
     secrets: Secrets = field(default_factory=Secrets)
     interrupt: Interrupt = field(default_factory=Interrupt)
+    steering: Steering = field(default_factory=Steering)
     outside: Outside | None = None
     others: Sequence[Backend] = ()
     """Backends that are not in use, but may have leftovers."""

@@ -21,6 +21,7 @@ from agent.models.profiles import Profile
 from agent.models.protocol import Model, Reply, Request, ToolCall, ToolSpec
 from agent.outcomes import Outcome
 from agent.standing import standing
+from agent.steering import Steering
 from agent.verification import Verification
 from sandboxes.secrets import Secrets
 from tools.protocol import Tool, Workbench
@@ -84,6 +85,7 @@ class Work:
     submitted: Callable[[], None] = _nothing
     heard: Callable[[str], Awaitable[None]] = _unheard
     greeting: UserMessage | None = None
+    steering: Steering = field(default_factory=Steering)
     specs: tuple[ToolSpec, ...] = field(init=False)
     used: Spent = field(init=False)
     _counted: int = field(init=False)
@@ -116,6 +118,16 @@ class Work:
         self.used = reviews(self.used, self.journal.events[self._counted :])
         self._counted = len(self.journal.events)
         return exceeded(self.budgets, self.used)
+
+    async def listen(self) -> bool:
+        """Put what the user said meanwhile into the conversation; was there anything?"""
+        text = await self.steering.heard()
+        if not text:
+            return False
+        await self.checkpoints.make("remark")
+        self.record(UserMessage(role="user", text=text, by="user", meanwhile=True))
+        await self.heard(text)
+        return True
 
     def left_open(self) -> Reply | None:
         """The calls of the last reply that have no result yet; None when all have."""

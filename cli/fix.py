@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agent.session import Report, Session
     from agent.settings import Settings
     from agent.store import SessionFolder
+    from cli.steering import TerminalSteering
     from sandboxes.secrets import Secrets
 
 MAX_ISSUE_BYTES = 1 << 20
@@ -280,6 +281,7 @@ def _go(
 ) -> None:
     """Run a session whose folder this process has locked; leave with its exit code."""
     import asyncio
+    import contextlib
 
     from agent import log
     from agent.autonomy.approvers.compose import compose
@@ -287,12 +289,16 @@ def _go(
     from agent.models.select import make_model
     from agent.repository.environment import virtual_environment
     from agent.session import PatientApprover, Session
+    from agent.steering import Steering
     from agent.store import Store
+    from cli.steering import SteeredWatcher, TerminalSteering, at_terminal
     from cli.terminal import QuietWatcher, TerminalWatcher, console, show_report
     from sandboxes.select import choose, other_backends
 
     log.configure(secrets)
-    watch = MaskedWatcher(QuietWatcher() if as_json else TerminalWatcher(console(), secrets.mask), secrets)
+    screen = SteeredWatcher(TerminalWatcher(console(), secrets.mask))
+    terminal = TerminalSteering(screen, Steering()) if not as_json and at_terminal() else None
+    watch = MaskedWatcher(QuietWatcher() if as_json else screen, secrets)
     environment = virtual_environment(repository)
     chosen = choose(settings.backend, host_paths=[environment] if environment else [], runtime=settings.runtime)
     if chosen.note:
@@ -301,7 +307,8 @@ def _go(
     def record(event: AnyEvent) -> None:
         session.record(event)
 
-    chain = compose(settings, folder.path, journal.events, record, watch.note, may_ask=not as_json)
+    pause = contextlib.nullcontext if terminal is None else terminal.pause
+    chain = compose(settings, folder.path, journal.events, record, watch.note, may_ask=not as_json, pause=pause)
     session = Session(
         folder=folder,
         journal=journal,
@@ -317,10 +324,11 @@ def _go(
         make_model=lambda: make_model(settings.model or "", base_url=settings.base_url, on_retry=watch.note),
         secrets=secrets,
         rules=rules.rules,
+        steering=Steering() if terminal is None else terminal.steering,
     )
     for note in rules.notes:
         watch.note(note)
-    report = asyncio.run(_under_signals(session))
+    report = asyncio.run(_under_signals(session, terminal))
     journal.close()
     if as_json:
         typer.echo(report.model_dump_json())
@@ -329,8 +337,11 @@ def _go(
     raise typer.Exit(report.exit_code)
 
 
-async def _under_signals(session: Session) -> Report:
-    """Run; the first Ctrl-C ends it in good order, the second at once (the next start then cleans up)."""
+async def _under_signals(session: Session, terminal: TerminalSteering | None) -> Report:
+    """Run; the first Ctrl-C ends it in good order, the second at once (the next start then cleans up).
+
+    At a terminal, one during a call or a model's turn interrupts that alone.
+    """
     import asyncio
     import contextlib
     import os
@@ -345,13 +356,20 @@ async def _under_signals(session: Session) -> Report:
         with contextlib.suppress(OSError):  # the terminal may be what went away
             os.write(2, b"\nbridle: " + words + b"\n")
         if again:
+            if terminal is not None:
+                terminal.restore()
             os._exit(130)
+
+    def ctrl_c() -> None:
+        if session.interrupt.fired or not session.steering.interrupt():
+            interrupted()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, interrupted)
+        loop.add_signal_handler(number, ctrl_c if number is signal.SIGINT else interrupted)
     try:
-        return await run(session)
+        with contextlib.nullcontext() if terminal is None else terminal.steers(session):
+            return await run(session)
     finally:  # what is left is printing how it ended; a late Ctrl-C must not change that
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.remove_signal_handler(number)

@@ -155,6 +155,8 @@ class TerminalWatcher:
                 self.line(("rewound", "yellow"), f" to checkpoint {event.to}")
             case UserMessage(by="harness", role="user"):
                 self.line(("told the model", "yellow"), " ", _brief(event.text))
+            case UserMessage(meanwhile=True):
+                self.line(("you said", "magenta"), " ", _brief(event.text))
             case CallStarted():
                 self._end_output()
                 self.line((event.tool, "bold cyan"), " ", _arguments(event.arguments))

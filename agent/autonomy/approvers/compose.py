@@ -8,6 +8,7 @@ Each answers or passes the question on. What the model thinks is shown to whoeve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from agent.autonomy.approvers.judge import JudgeApprover
 from agent.autonomy.approvers.later import StopApprover, WaitApprover
 from agent.autonomy.approvers.policy import PolicyApprover, PolicyFile, read_policy
 from agent.autonomy.approvers.program import ProgramApprover
+from agent.autonomy.approvers.terminal import Pause
 from agent.autonomy.gate import Approver, Question
 from agent.autonomy.pending import Recorded
 from agent.journal import AnyEvent, SessionStarted, UserMessage
@@ -55,6 +57,7 @@ def compose(
     note: Callable[[str], None],
     *,
     may_ask: bool = True,
+    pause: Pause = contextlib.nullcontext,
 ) -> Chain:
     """The approvers of a session whose folder and journal these are. `may_ask`: the terminal may be asked at.
 
@@ -71,7 +74,7 @@ def compose(
         links.append(JudgeApprover(name, make, partial(user_words, events), record, powers=policy.judge))
     if settings.approver_cmd is not None:
         links.append(ProgramApprover(settings.approver_cmd, folder.name, timeout=settings.approval_timeout))
-    links.append(_last(settings, folder, record, note, may_ask=may_ask))
+    links.append(_last(settings, folder, record, note, may_ask=may_ask, pause=pause))
     return Chain(links)
 
 
@@ -89,13 +92,14 @@ def _last(
     note: Callable[[str], None],
     *,
     may_ask: bool,
+    pause: Pause,
 ) -> Approver:
     """Who has to answer: the person at the terminal, the person who is not there, or nobody."""
     if settings.on_ask == "stop":
         return StopApprover(record)
     if settings.on_ask == "wait":
         return WaitApprover(folder, record, note, timeout=settings.approval_timeout)
-    approver = default_approver() if may_ask and settings.on_ask != "deny" else AbsentApprover()
+    approver = default_approver(pause) if may_ask and settings.on_ask != "deny" else AbsentApprover()
     if settings.approval_timeout is None or isinstance(approver, AbsentApprover):
         return approver
     return Timed(approver, settings.approval_timeout)

@@ -14,6 +14,8 @@ import json
 import signal
 import sys
 import termios
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from agent.autonomy.answers import Answer, Edit, No, Quit, SetLevel, Yes
@@ -26,6 +28,8 @@ from agent.autonomy.words import explain, level_words
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+Pause = Callable[[], AbstractAsyncContextManager[None]]
 
 KEYS = "y yes · n no · a always · e edit · h hunks · l level · w why · d all · q quit · ? help"
 HELP = """\
@@ -46,8 +50,9 @@ class TerminalApprover:
 
     name = "user"
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        """`stream` is a terminal; None means standard error."""
+    def __init__(self, stream: TextIO | None = None, pause: Pause = contextlib.nullcontext) -> None:
+        """`stream` is a terminal; None means standard error. `pause` keeps others from reading meanwhile."""
+        self._pause = pause
         self._stream = stream or sys.stderr
         self._busy = asyncio.Lock()
 
@@ -57,7 +62,7 @@ class TerminalApprover:
         Ctrl-C is raised as SIGINT again, so that whoever handles it outside of questions handles it here too;
         when that does not cancel the caller within a second, KeyboardInterrupt is raised.
         """
-        async with self._busy:
+        async with self._busy, self._pause():
             console = make_console(self._stream)
             try:
                 show(question, console)
