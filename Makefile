@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 PEERS := .venv-bench/.ready
 
-.PHONY: help demo test lint format types contracts bench table setup engine bubblewrap strace model debian clean
+.PHONY: help demo test lint format types contracts bench table setup engine bubblewrap strace tmux model debian clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ bubblewrap:  ## install bubblewrap where that can be done; without it tests skip
 
 strace:  ## install strace where that can be done; without it a test skips loudly
 	@scripts/strace.sh || true
+
+tmux:  ## install tmux where that can be done; without it a test skips loudly
+	@scripts/tmux.sh || true
 
 model: $(STAMP)  ## fetch and verify the embedded model
 	@$(BIN)/bridle model pull
@@ -49,7 +52,7 @@ contracts: $(STAMP)  ## which folder may import which
 debian:  ## a small Debian for test images, made once; without it tests skip loudly
 	@scripts/debian_root.sh --install >/dev/null || true
 
-test: lint types contracts engine bubblewrap strace model debian  ## everything that has to pass
+test: lint types contracts engine bubblewrap strace tmux model debian  ## everything that has to pass
 	@$(BIN)/pytest -n 2 --dist loadfile -m 'not alone'
 	@$(BIN)/pytest -m alone
 

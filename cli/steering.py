@@ -231,8 +231,8 @@ class TerminalSteering:
         if not self._on or self._paused or self._modes is not None:
             return
         try:
-            if os.tcgetpgrp(sys.stdin.fileno()) != os.getpgrp():
-                return  # in the background: the terminal is another's
+            if _in_background():
+                return
             modes = termios.tcgetattr(sys.stdin)
             quiet = [*modes]
             quiet[3] = modes[3] & ~(termios.ICANON | termios.ECHO | termios.IEXTEN)
@@ -350,6 +350,14 @@ class TerminalSteering:
         with contextlib.suppress(OSError):  # a screen that is gone ends no session
             self.watch.watch.out.file.write(text)
             self.watch.watch.out.file.flush()
+
+
+def _in_background() -> bool:
+    """Whether the terminal is another's for now. One that controls no session is nobody else's."""
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) != os.getpgrp()
+    except OSError:
+        return False
 
 
 def at_terminal() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import termios
 import threading
 import time
@@ -85,11 +86,17 @@ async def test_lines_join_and_nothing_is_asked_without_an_interruption() -> None
     assert await steering.heard() == ""
 
 
+CONTROL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+"""Makes the terminal the one whose Ctrl-C interrupts, as a shell's is."""
+
+
 class Steered(OnTerminal):
     """`bridle fix` at a terminal; `before` are the terminal's modes."""
 
     def __init__(self, command: list[str], project: Path) -> None:
-        super().__init__(command, ENVIRONMENT)
+        super().__init__([sys.executable, "-c", CONTROL, *command], ENVIRONMENT)
         self.project = project
         self.before = termios.tcgetattr(self.master)
 
@@ -229,7 +236,7 @@ def test_a_question_waits_for_the_line_and_gets_none_of_it(
     t.send("\r")
     t.expect("queued please do not y")
     t.expect("shell: allow this?")
-    t.send("\r")
+    t.answer("\r")
     t.expect("Enter alone answers nothing")
     t.answer("q\r")
     assert t.end() == 130, t.seen
