@@ -17,7 +17,7 @@ from agent.journal import AnyEvent, GateDecided, LevelChanged, ModelReplied
 class Decision:
     """One ruling of the gate. `arguments` is JSON: those the model gave, or those a person made of them.
 
-    `seconds` is what was waited for answers.
+    `seconds` is what was waited for answers, also while no process of the session was there.
     """
 
     number: int
@@ -75,6 +75,8 @@ class _Reader:
     arguments: dict[str, str] = field(default_factory=dict)
     rulings: list[tuple[GateDecided, str]] = field(default_factory=list)
     moves: list[tuple[int, int]] = field(default_factory=list)
+    asked: dict[str, str] = field(default_factory=dict)
+    waited: dict[str, float] = field(default_factory=dict)
     open: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def take(self, event: AnyEvent) -> None:
@@ -83,11 +85,15 @@ class _Reader:
                 self.arguments.update((call.id, call.arguments) for call in event.calls)
             case QuestionAsked():
                 self.open[event.call, event.tool] = event.id
+                self.asked[event.call] = event.id
                 self.arguments.setdefault(event.call, event.arguments)
             case QuestionAnswered():
+                self.waited[event.id] = event.seconds
                 self.open = {key: each for key, each in self.open.items() if each != event.id}
             case GateDecided():
                 self.open.pop((event.call, event.tool), None)
+                seconds = max(event.seconds, self.waited.pop(self.asked.get(event.call, ""), 0.0))
+                event = event.model_copy(update={"seconds": seconds})
                 self.rulings.append((event, event.edited_arguments or self.arguments.get(event.call, "")))
             case LevelChanged():
                 self.moves.append((event.before, event.after))

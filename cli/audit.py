@@ -95,7 +95,7 @@ def _decision(out: Console, each: Decision, *, shown: bool) -> None:
 
     when = time.strftime("%H:%M:%S", time.localtime(each.time))
     colour = "green" if each.verdict == "allow" else "red"
-    call = one_line(f"{each.tool} {each.arguments}", SHOWN)
+    call = one_line(f"{each.tool} {each.arguments or f'({each.call})'}", SHOWN)
     out.print(Text.assemble(f"{each.number:>4} {when} ", (each.verdict, colour), f" {call}"))
     waited = f" after {each.seconds:.1f} s ({', '.join(each.answers)})" if each.answers else ""
     edited = " · edited" if each.edited else ""

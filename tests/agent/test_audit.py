@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.asked import QuestionAsked
+from agent.asked import QuestionAnswered, QuestionAsked
 from agent.audit import Totals, audit
 from agent.chain import Checked
 from agent.journal import AnyEvent, GateDecided, LevelChanged, ModelReplied
@@ -48,3 +48,6 @@ def test_a_question_is_open_until_it_is_answered_or_decided() -> None:
     )
     assert audit("s", [asked], CHAIN).open == ("q1",)
     assert audit("s", [asked, decided("a")], CHAIN).open == ()
+    answered = QuestionAnswered(id="q1", digest="d", answer="yes", by="her", seconds=3600.0)
+    later = audit("s", [asked, answered, decided("a", answers=("yes",), by="her")], CHAIN)
+    assert (later.open, later.totals) == ((), (Totals(3, 1, 1, 0, 3600.0),)), "she took an hour"
