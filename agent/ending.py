@@ -19,6 +19,7 @@ from agent.context.data import as_data
 from agent.journal import CheckRun, Delivered, PatchTaken, SessionEnded
 from agent.opening import check_spec
 from agent.outcomes import Outcome, UsageProblem
+from agent.plans import plan_file, planned
 from agent.repository.changes import Changes, take_out
 from agent.repository.delivery import commit_message, deliver, delivered_before, slugify, stored_raw
 from agent.repository.flags import flag
@@ -27,7 +28,7 @@ from agent.repository.leaks import leaked
 from agent.repository.patch import write_patch, write_result_archive
 from agent.repository.stream import PatchProblem
 from agent.session import Report, Session
-from agent.standing import END
+from agent.standing import END, standing
 from agent.verification import CheckDenied
 from agent.work import End
 from agent.workspace import keep_workspace, open_workspace
@@ -220,7 +221,10 @@ async def report(session: Session, judged: Judged) -> Report:
     end, changes, branch, _ = judged
     if session.gate is not None and session.gate.needed_approval and end.outcome in GAVE_UP_ASKING:
         end = End(Outcome.APPROVAL_NEEDED, f"{end.detail}; what needed approval was denied", end.summary)
-    finished = branch is not None or (end.outcome is Outcome.DONE and session.settings.autonomy is Level.PLAN)
+    finished = branch is not None
+    plan = plan_file(session.folder) if planned(standing(session.journal.events)) else None
+    if plan is not None:
+        plan.write_text(f"{session.secrets.mask(end.summary).strip()}\n")
     if finished:
         session.safe = True
         session.folder.workspace.unlink(missing_ok=True)
@@ -246,6 +250,7 @@ async def report(session: Session, judged: Judged) -> Report:
         files=len(changes.changes) if changes else 0,
         flagged=flagged,
         patch=session.folder.patch if changes else None,
+        plan=plan,
         question=next((each.asked.id for each in reversed(pending(session.journal.events))), None),
         resumable=not finished,
         spent=spent(session.journal.events),

@@ -25,6 +25,7 @@ from agent.journal import CallFinished, CheckpointMade, ModelRequested, SandboxO
 from agent.models.prices import parse_prices
 from agent.models.profiles import profile_for
 from agent.outcomes import UsageProblem
+from agent.plans import AGREED, agreed, planned
 from agent.repository.base import Base
 from agent.repository.inside import history_bundle
 from agent.repository.intake import take_in
@@ -339,8 +340,11 @@ def _begin_conversation(
         back = ALL_BACK if isinstance(files, CheckpointMade) else FILES_BACK if files else FILES_LOST
         words = REWOUND if just_rewound(session.journal.events) else RESUMED
         work.greeting = UserMessage(role="user", text=words.format(files=back) + now)
+        plan = planned(standing(session.journal.events)) and level is not Level.PLAN
         if work.left_open() is None:
             work.greet()
+        if plan and (text := agreed(session.folder)):
+            work.record(UserMessage(role="user", text=AGREED.format(plan=text), by="user", meanwhile=True))
         return
     reach = network.reach_of(session)
     prompt = render(

@@ -25,6 +25,7 @@ from agent.models.protocol import ContextOverflow, ModelError
 from agent.network import NetworkDenied
 from agent.opening import prepare, prepare_check, strategy_of
 from agent.outcomes import Outcome, UsageProblem
+from agent.plans import planned
 from agent.repository.stream import PatchProblem
 from agent.session import Report, Session
 from agent.standing import standing
@@ -51,7 +52,8 @@ async def run(session: Session) -> Report:
 
 async def _to_the_end(session: Session) -> Judged:
     """Work until the patch is delivered, or something ends it."""
-    ready = finished_before(standing(session.journal.events))
+    events = standing(session.journal.events)
+    ready = None if planned(events) else finished_before(events)
     if ready is not None:
         found = await _bounded(session, recover_delivery(session))
         if isinstance(found, End):

@@ -38,7 +38,7 @@ T = TypeVar("T")
 class Report(BaseModel):
     """What a session came to; `--json` prints it. `seconds` are of this run, `spent` of the whole session.
 
-    `question` waits for `bridle approve`.
+    `question` waits for `bridle approve`. `plan` is the file with the plan that it ended in.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,6 +54,7 @@ class Report(BaseModel):
     files: int = 0
     flagged: tuple[str, ...] = ()
     patch: Path | None = None
+    plan: Path | None = None
     resumable: bool = True
     question: str | None = None
     spent: Spent = Spent()

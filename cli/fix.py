@@ -146,10 +146,10 @@ def fix(
         settings.model or "", base_url=settings.base_url
     )  # a wrong name or key shows before a session begins
     folder = Store().create()
-    folder.lock()
+    lock = folder.lock()
     journal = open_journal(folder, values)
     journal.append(start_event(folder, settings, task, repository), durable=True)
-    _go(folder, journal, settings, repository, task, values, rules, as_json=json)
+    _go(folder, lock, journal, settings, repository, task, values, rules, as_json=json)
 
 
 def resume(
@@ -192,7 +192,7 @@ def resume(
     from agent.store import Store, events_of, open_journal, why_not_resumable
 
     folder = Store().find(session)
-    folder.lock()
+    lock = folder.lock()
     events = events_of(folder)
     if (reason := why_not_resumable(events)) is not None:
         raise UsageProblem(f"session {folder.id} cannot be resumed: {reason}")
@@ -206,7 +206,7 @@ def resume(
     values = read_secrets(settings.secrets)
     rules = load_rules(repository.root)
     journal = open_journal(folder, values)
-    _go(folder, journal, settings, repository, begun.task, values, rules, as_json=json)
+    _go(folder, lock, journal, settings, repository, begun.task, values, rules, as_json=json)
 
 
 def _read_issue(issue: str) -> str:
@@ -270,6 +270,7 @@ def _complete(settings: Settings) -> Settings:
 
 def _go(
     folder: SessionFolder,
+    lock: int,
     journal: Journal,
     settings: Settings,
     repository: Repository,
@@ -279,9 +280,10 @@ def _go(
     *,
     as_json: bool,
 ) -> None:
-    """Run a session whose folder this process has locked; leave with its exit code."""
+    """Run a session whose folder this process has locked by `lock`; leave with its exit code."""
     import asyncio
     import contextlib
+    import os
 
     from agent import log
     from agent.autonomy.approvers.compose import compose
@@ -334,6 +336,12 @@ def _go(
         typer.echo(report.model_dump_json())
     else:
         show_report(console(), report)
+    if report.plan is not None and terminal is not None:
+        from cli.plan import offer
+
+        if (level := asyncio.run(offer(report.plan))) is not None:
+            os.close(lock)
+            resume(folder.id, autonomy=level.label)
     raise typer.Exit(report.exit_code)
 
 

@@ -255,7 +255,10 @@ def show_report(out: Console, report: Report) -> None:
         _line(out, f"The changes so far: bridle show {report.session} --diff")
     if report.question:
         _line(out, f"Answer:  bridle approve {report.session}")
-    if report.resumable:
+    if report.plan is not None:
+        _line(out, f"Edit it: {report.plan}")
+        _line(out, f"Run it:  bridle resume {report.session} --autonomy contained")
+    elif report.resumable:
         _line(out, f"Go on:   bridle resume {report.session}")
 
 

@@ -302,3 +302,48 @@ def test_through_tmux(
         expect("icanon+echo+")
     finally:
         tmux("kill-server")
+
+
+PLAN = [submit("1. divide by len(values)"), Answer(calls=[EDIT]), submit()]
+
+
+def test_a_plan_is_edited_and_run_at_another_level(
+    steered: Callable[..., tuple[Steered, Service]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\necho "2. and say so" >> "$1"\n')
+    editor.chmod(0o755)
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", str(editor))
+    t, service = steered(PLAN, "-a", "plan")
+    t.expect("1. divide by len(values)")
+    t.expect("The plan: r run it")
+    t.send("\r")
+    t.expect("Enter alone chooses nothing")
+    t.expect("The plan:")
+    t.send("e\r")
+    t.expect("2. and say so")
+    t.expect("The plan:")
+    t.send("r\r")
+    t.expect("At which level")
+    t.send("full\r")
+    assert t.end() == 0, t.seen
+    assert "git merge bridle/mean-is-wrong" in t.seen
+    role, text = told(service, 1)[-1]
+    assert role == "user"
+    assert text.startswith("I agree to this plan.")
+    assert text.endswith("1. divide by len(values)\n2. and say so")
+
+
+def test_a_plan_that_is_kept_is_gone_on_with_later(
+    steered: Callable[..., tuple[Steered, Service]], own_state: Path
+) -> None:
+    t, service = steered(PLAN, "-a", "plan")
+    t.expect("The plan: r run it")
+    t.send("k\r")
+    assert t.end() == 0, t.seen
+    assert "--autonomy contained" in t.seen
+    done = bridle("resume", "last", "--autonomy", "full")
+    assert done.code == 0, done.err
+    assert told(service, 1)[-1][1].endswith("1. divide by len(values)")
+    assert "git merge bridle/mean-is-wrong" in done.err

@@ -80,13 +80,13 @@ class TerminalApprover:
     async def _answer(self, question: Question, console: Console) -> Answer:
         console.print(KEYS, style="dim")
         while True:
-            match (await self._line("Allow this? ")).strip().lower():
+            match (await self.line("Allow this? ")).strip().lower():
                 case "y" | "yes":
                     return Yes()
                 case "n" | "no":
-                    return No((await self._line("Why not (for the model; may be empty)? ")).strip())
+                    return No((await self.line("Why not (for the model; may be empty)? ")).strip())
                 case "a" | "always" if question.always:
-                    if (always := await choose_always(question, console, self._line)) is not None:
+                    if (always := await choose_always(question, console, self.line)) is not None:
                         return always
                 case "a" | "always":
                     console.print("This is asked every time: y for this once.")
@@ -94,7 +94,7 @@ class TerminalApprover:
                     if (edit := await self._edit(question, console)) is not None:
                         return edit
                 case "h" | "hunks":
-                    if (walked := await walk_hunks(question, console, self._line)) is not None:
+                    if (walked := await walk_hunks(question, console, self.line)) is not None:
                         return walked
                 case "l" | "level":
                     if (level := await self._level(question, console)) is not None:
@@ -142,7 +142,7 @@ class TerminalApprover:
         many = "\n" in text
         keys = "Esc, then Enter, when done" if many else "Enter when done"
         console.print(f"{what} ({keys}; unchanged or empty goes back):")
-        edited = await self._line("> ", default=text, multiline=many)
+        edited = await self.line("> ", default=text, multiline=many)
         if not edited.strip() or edited == (text if unchanged is None else unchanged):
             console.print("Nothing was changed; the question stands.")
             return None
@@ -151,7 +151,7 @@ class TerminalApprover:
     async def _level(self, question: Question, console: Console) -> Level | None:
         choices = ", ".join(f"{int(level)} {level.label}" for level in Level)
         console.print(f"Now {level_words(question.level)}. Levels: {choices}.")
-        while typed := (await self._line("New level (Enter alone goes back): ")).strip():
+        while typed := (await self.line("New level (Enter alone goes back): ")).strip():
             try:
                 return parse_level(typed)
             except ValueError as error:
@@ -167,10 +167,10 @@ class TerminalApprover:
                 console.print(line)
             if start + step < len(lines):
                 more = len(lines) - start - step
-                if (await self._line(f"-- {more} more lines: Enter goes on, q goes back -- ")).strip():
+                if (await self.line(f"-- {more} more lines: Enter goes on, q goes back -- ")).strip():
                     return
 
-    async def _line(self, message: str, *, default: str = "", multiline: bool = False) -> str:
+    async def line(self, message: str, *, default: str = "", multiline: bool = False) -> str:
         """One line, or with `multiline` several, from the person. Raises EOFError, KeyboardInterrupt."""
         from prompt_toolkit import PromptSession
         from prompt_toolkit.input import create_input
