@@ -1,7 +1,7 @@
 """The plan that a session at level `plan` ends in: the user may change it, and go on with it at another level.
 
-It is a file of the session's folder, `plan.md`, which the user may edit until the session goes on; what it says then is
-told to the model as the user's words, and journalled with them. Nothing in a sandbox can reach it.
+It is a file of the session's folder, `plan.md`, which the user may edit until the session goes on; what it says
+then is told to the model as the user's words, and journalled with them. Nothing in a sandbox can reach it.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ editor opens the file.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import subprocess
@@ -54,7 +55,7 @@ async def _level(asker: TerminalApprover) -> Level | None:
 async def _edit(plan: Path, asker: TerminalApprover) -> None:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if editor:
-        subprocess.run([*shlex.split(editor), str(plan)], check=False)
+        await asyncio.to_thread(subprocess.run, [*shlex.split(editor), str(plan)], check=False)
         return
     text = plan.read_text(errors="replace").strip()
     edited = await asker.line("Esc, then Enter, when done:\n", default=visible(text), multiline=True)
