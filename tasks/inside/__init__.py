@@ -1,0 +1,1 @@
+"""What is uploaded into a grading sandbox and runs there: no import of anything of Bridle."""

@@ -1,0 +1,47 @@
+"""Grading tests made strict before they are sent into a sandbox: `a == b` asks more than whether `a` says yes.
+
+The rewriting is done on the host, on the task's own files, which are parsed and not run.
+"""
+
+from __future__ import annotations
+
+import ast
+
+HELPER = "_bridle_strict_equality"
+"""The module that `tasks/inside/strict_equality.py` is sent as, beside the tests."""
+
+
+def strict(source: str) -> str:
+    """The test file with every plain `a == b` asked strictly; as it is when it is no Python."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return source
+    tree = ast.fix_missing_locations(_Strict().visit(tree))
+    place = _after_head(tree.body)
+    imported = ast.Import(names=[ast.alias(name=HELPER, asname=None)])
+    tree.body.insert(place, imported)
+    return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+
+
+class _Strict(ast.NodeTransformer):
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:  # noqa: N802 -- ast's own name
+        """`a == b` becomes a call; chains and other operators stay."""
+        self.generic_visit(node)
+        if len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
+            return node
+        helper = ast.Attribute(value=ast.Name(id=HELPER, ctx=ast.Load()), attr="equal", ctx=ast.Load())
+        call = ast.Call(func=helper, args=[node.left, node.comparators[0]], keywords=[])
+        return ast.copy_location(call, node)
+
+
+def _after_head(body: list[ast.stmt]) -> int:
+    """Where an import may stand: after the docstring and what comes from the future."""
+    place = 0
+    for statement in body:
+        text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        future = isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+        if not text and not future:
+            break
+        place += 1
+    return place
