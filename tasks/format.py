@@ -2,15 +2,14 @@
 
     task.toml            [metadata] [verifier] [agent] [environment] …, and [bridle]
     instruction.md       what the agent is told
-    environment/         a Dockerfile, or files/: the workspace over the host's toolchain
+    environment/files/   the workspace, over the host's toolchain or the image that task.toml names
     tests/               test.sh, which writes /logs/verifier/reward.txt; or the tests that [bridle] expects by id
     solution/solve.sh    how the oracle solves it
 
 Fields that are not known are told, never fatal; what Bridle cannot do (steps, GPUs, several containers) is refused,
 since a verdict without it would be a wrong one. Every refusal names file, field and reason.
 
-Threat model: a task's author is trusted to write tests, and with a Dockerfile to build an image; nothing of a task
-is run on the host.
+Threat model: a task's author is trusted to write tests and to name an image; nothing of a task is run on the host.
 """
 
 from __future__ import annotations
@@ -278,9 +277,9 @@ def _check_files(task: Task) -> None:
     for name in ("docker-compose.yaml", "docker-compose.yml"):
         if (environment / name).exists():
             raise UsageProblem(f"{environment / name}: Bridle runs no tasks with several containers")
-    named = task.file.environment.docker_image
-    if not task.files.is_dir() and task.dockerfile is None and named is None:
-        raise UsageProblem(f"{task.folder}: bridle.files: there is no {task.bridle.files} and no Dockerfile")
+    if not task.files.is_dir():
+        more = "; Bridle builds no Dockerfile, build it and name it in environment.docker_image" if task.dockerfile else ""
+        raise UsageProblem(f"{task.folder / 'task.toml'}: bridle.files: there is no folder {task.bridle.files}{more}")
     tests = task.folder / "tests"
     if not task.bridle.expected and not (tests / "test.sh").is_file():
         raise UsageProblem(f"{tests}: a task has a test.sh, or names the tests it expects in [bridle] expected")

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-import pathspec
+from pathspec import GitIgnoreSpec
 from pydantic import BaseModel, ConfigDict
 
 TESTS = ("test/", "tests/", "testing/", "test_*.py", "*_test.py")
@@ -74,7 +74,7 @@ def flags(delivery: Iterable[Touched], guard: Guard) -> list[Flag]:
 
 
 _TESTS, _HOOKS, _REWARDS, _TOOLS = (
-    pathspec.PathSpec.from_lines("gitwildmatch", each) for each in (TESTS, HOOKS, REWARDS, TOOLS)
+    GitIgnoreSpec.from_lines(each) for each in (TESTS, HOOKS, REWARDS, TOOLS)
 )
 
 
@@ -104,8 +104,8 @@ def _added(touched: Touched) -> str:
     return "\n".join(line for line in touched.text.splitlines() if line not in before)
 
 
-def _patterns(lines: Iterable[str]) -> pathspec.PathSpec:
-    return pathspec.PathSpec.from_lines("gitwildmatch", lines)
+def _patterns(lines: Iterable[str]) -> GitIgnoreSpec:
+    return GitIgnoreSpec.from_lines(lines)
 
 
 def _pytest_table(text: str) -> object:

@@ -1,0 +1,308 @@
+"""The agents that a suite can be run with. Each leaves a patch and a journal in the attempt's folder.
+
+    oracle            the task's own solution
+    nop               does nothing
+    script:FILE       a shell script of yours, run in the sandbox (a cheat, for example)
+    command:LINE      a command line, run in the sandbox; BRIDLE_TASK names the file with the instruction
+    bridle            a session of Bridle's, with any model, strategy and level
+
+Threat model: whatever an agent did in its sandbox is its own affair. Its processes are stopped before its files are
+taken, through the backend, as delivery takes them; nothing else of the sandbox is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tarfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from agent.autonomy.approvers.compose import compose
+from agent.autonomy.levels import Level
+from agent.budgets import Spent
+from agent.journal import (
+    AnyEvent,
+    CallFinished,
+    CallStarted,
+    Journal,
+    PatchTaken,
+    SandboxOpened,
+    SessionEnded,
+    SessionStarted,
+)
+from agent.models.select import default_model_name, make_model
+from agent.outcomes import Outcome, UsageProblem
+from agent.repository.changes import take_out
+from agent.repository.ignored import IgnoreRules
+from agent.repository.patch import write_patch
+from agent.run import run as run_session
+from agent.session import Interrupt, PatientApprover, Session, start_event
+from agent.settings import Settings, load
+from agent.store import Store, open_journal
+from agent.workspace import open_workspace, set_up_git
+from sandboxes.protocol import WORKSPACE, Backend, Sandbox
+from sandboxes.secrets import Secrets
+from tasks.environment import Prepared
+
+MAX_OUTPUT = 32768
+_PLACE = "/tmp/task"  # noqa: S108 -- inside
+Kind = Literal["oracle", "nop", "script", "command", "bridle"]
+
+
+class Agent(BaseModel):
+    """Which agent, and everything about it that its results depend on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Kind
+    command: str = ""
+    options: dict[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return f"{self.kind} {self.options['model']}" if self.kind == "bridle" else self.kind
+
+
+class Ended(BaseModel):
+    """How an agent's work ended."""
+
+    model_config = ConfigDict(frozen=True)
+
+    outcome: Outcome
+    detail: str
+    spent: Spent = Spent()
+
+
+@dataclass(slots=True)
+class Attempt:
+    """What an agent works with: a task made ready, a folder of its own, and where sandboxes come from.
+
+    `pool` hands out sandboxes for scripts; a session's own come from `backend`, and its state is below `state`.
+    """
+
+    prepared: Prepared
+    folder: Path
+    state: Path
+    backend: Backend
+    pool: Backend
+    interrupt: Interrupt = field(default_factory=Interrupt)
+
+    @property
+    def patch(self) -> Path:
+        """What was delivered."""
+        return self.folder / "patch.diff"
+
+    @property
+    def journal(self) -> Path:
+        """What happened."""
+        return self.folder / "journal.jsonl"
+
+
+def parse_agent(text: str, options: dict[str, Any]) -> Agent:
+    """The agent called `text`; `options` are settings of sessions. Raises UsageProblem."""
+    kind, _, rest = text.partition(":")
+    given = {name: value for name, value in options.items() if value is not None}
+    if kind == "bridle" and not rest:
+        settings = load(given)
+        model = settings.model or default_model_name()
+        make_model(model, base_url=settings.base_url)  # a wrong name or a missing key shows before the run begins
+        said = settings.model_copy(update={"model": model}).model_dump(mode="json", exclude_none=True)
+        if "autonomy" not in given:
+            said.pop("autonomy")  # then a task may name its own
+        return Agent(kind="bridle", options=said)
+    if given:
+        raise UsageProblem(f"--{min(given).replace('_', '-')} is for --agent bridle; {text} takes no settings")
+    if kind in ("oracle", "nop") and not rest:
+        return Agent(kind="oracle" if kind == "oracle" else "nop")
+    if kind == "command" and rest:
+        return Agent(kind="command", command=rest)
+    if kind == "script" and rest:
+        try:
+            return Agent(kind="script", command=Path(rest).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageProblem(f"the script {rest} cannot be read: {error}") from error
+    raise UsageProblem(f"no agent {text!r}: give oracle, nop, bridle, command:LINE or script:FILE")
+
+
+async def work(agent: Agent, attempt: Attempt) -> Ended:
+    """Let the agent work on the task. Raises SandboxError where no sandbox could be had, PatchProblem."""
+    if agent.kind == "bridle":
+        return await _session(agent, attempt)
+    with _journal(attempt, agent) as journal:
+        if agent.kind == "nop":
+            attempt.patch.write_bytes(b"")
+            ended = Ended(outcome=Outcome.DONE, detail="did nothing")
+        else:
+            ended = await _in_sandbox(agent, attempt, journal)
+        journal.append(SessionEnded(outcome=ended.outcome, detail=ended.detail, resumable=False), durable=True)
+    return ended
+
+
+def _journal(attempt: Attempt, agent: Agent) -> Journal:
+    for left in (attempt.journal, attempt.journal.with_suffix(".head")):
+        left.unlink(missing_ok=True)  # of a try that is made again
+    journal = Journal(attempt.journal)
+    task = attempt.prepared.task
+    journal.append(
+        SessionStarted(
+            session=f"{task.name}/{attempt.folder.name}",
+            version=version("bridle"),
+            task=task.instruction,
+            repository=str(attempt.prepared.repository.root),
+            options={"agent": agent.kind},
+        )
+    )
+    return journal
+
+
+async def _in_sandbox(agent: Agent, attempt: Attempt, journal: Journal) -> Ended:
+    """Run a script or a command line in a sandbox of the task, then take what it changed."""
+    prepared, task = attempt.prepared, attempt.prepared.task
+    async with _sandbox(attempt, journal) as sandbox:
+        argv = await _argv(agent, attempt, sandbox)
+        journal.append(CallStarted(call="agent", tool="shell", arguments=" ".join(argv)[:4000]))
+        env = {"BRIDLE_TASK": f"{_PLACE}/instruction.md"}
+        if agent.kind == "oracle":
+            env |= task.file.solution.env
+        limit = task.file.agent.timeout_sec
+        result = await sandbox.exec(argv, env=env, timeout=limit, max_output=MAX_OUTPUT)
+        facts = {"exit_code": result.exit_code, "ending": result.ending}
+        journal.append(
+            CallFinished(
+                call="agent",
+                tool="shell",
+                ok=result.exit_code == 0,
+                text=result.output.text(),
+                facts=facts,
+                seconds=round(result.seconds, 3),
+            )
+        )
+        await sandbox.stop()
+        stream = sandbox.download(WORKSPACE)
+        with IgnoreRules(prepared.repository) as ignored:
+            spool = attempt.folder / "changes"
+            changes = await take_out(stream, prepared.base, prepared.archive, ignored, spool=spool)
+        patch = await asyncio.to_thread(write_patch, changes, attempt.patch)
+        shutil.rmtree(spool, ignore_errors=True)
+        outcome, detail = Outcome.DONE, f"exit code {result.exit_code}"
+        if result.ending == "timeout":
+            outcome, detail = Outcome.BUDGET, f"{limit:g} s have passed, the task's limit"
+        journal.append(
+            PatchTaken(outcome=outcome, detail=detail, files=patch.files, added=patch.added, removed=patch.removed)
+        )
+    return Ended(outcome=outcome, detail=detail)
+
+
+@asynccontextmanager
+async def _sandbox(attempt: Attempt, journal: Journal) -> AsyncIterator[Sandbox]:
+    prepared = attempt.prepared
+    spec = prepared.spec("suite.work", attempt.state)
+    sandbox = await open_workspace(attempt.pool, spec, prepared.archive, WORKSPACE)
+    try:
+        journal.append(
+            SandboxOpened(
+                run_id=spec.run_id, name=sandbox.name, image=spec.image, backend=attempt.pool.name, seconds=0.0
+            )
+        )
+        await set_up_git(sandbox, prepared.base, None)
+        yield sandbox
+    finally:
+        await sandbox.close()
+
+
+async def _argv(agent: Agent, attempt: Attempt, sandbox: Sandbox) -> list[str]:
+    """The command to run, with what it needs brought in."""
+    task = attempt.prepared.task
+    await sandbox.write(f"{_PLACE}/instruction.md", task.instruction.encode())
+    if agent.kind == "command":
+        return [sandbox.shell, "-c", agent.command]
+    if agent.kind == "script":
+        await sandbox.write(f"{_PLACE}/script.sh", agent.command.encode())
+        return [sandbox.shell, f"{_PLACE}/script.sh"]
+    if task.solution is None:
+        raise UsageProblem(f"{task.folder}/solution/solve.sh: there is none, so the oracle cannot work")
+    kit = attempt.folder / "solution.tar"
+    with tarfile.open(kit, "w") as tar:
+        tar.add(task.solution.parent, "solution")
+    try:
+        await sandbox.upload(kit, _PLACE)
+    finally:
+        kit.unlink()
+    return [sandbox.shell, f"{_PLACE}/solution/solve.sh"]
+
+
+class _Silent:
+    """Nobody follows an attempt as it happens; its journal has it all."""
+
+    def event(self, event: AnyEvent) -> None:
+        """See Watcher."""
+
+    def text(self, piece: str) -> None:
+        """See Watcher."""
+
+    def output(self, piece: bytes) -> None:
+        """See Watcher."""
+
+    def note(self, line: str) -> None:
+        """See Watcher."""
+
+
+async def _session(agent: Agent, attempt: Attempt) -> Ended:
+    """A session of Bridle's on the task's repository, without anybody to ask."""
+    prepared, task = attempt.prepared, attempt.prepared.task
+    level = task.bridle.autonomy if task.bridle.autonomy is not None else Level.FULL
+    limit = task.file.agent.timeout_sec
+    options = {"autonomy": int(level), "image": prepared.image, **agent.options}
+    options["max_time"] = min(float(options.get("max_time", limit)), limit)
+    settings = Settings(**options)
+    store, watch = Store(attempt.state), _Silent()
+    folder = store.create()
+    lock = folder.lock()
+    journal = open_journal(folder)
+    journal.append(start_event(folder, settings, task.instruction, prepared.repository), durable=True)
+    chain = compose(settings, folder.path, journal.events, journal.append, watch.note, may_ask=False)
+    session = Session(
+        folder=folder,
+        journal=journal,
+        settings=settings,
+        task=task.instruction,
+        repository=prepared.repository,
+        store=store,
+        backend=attempt.backend,
+        approver=PatientApprover(chain),
+        watch=watch,
+        make_model=lambda: make_model(settings.model or "", base_url=settings.base_url),
+        secrets=Secrets(),
+        interrupt=attempt.interrupt,
+        let_go=chain.close,
+    )
+    try:
+        report = await run_session(session)
+        if session.checkpoints is not None:
+            await session.checkpoints.drop_all()
+    finally:
+        journal.close()
+        await asyncio.to_thread(_keep, folder.path, attempt)
+        os.close(lock)
+    return Ended(outcome=report.outcome, detail=report.detail, spent=report.spent)
+
+
+def _keep(session: Path, attempt: Attempt) -> None:
+    """Move the session's record into the attempt's folder; the rest of the session goes."""
+    attempt.patch.unlink(missing_ok=True)
+    for name in ("journal.jsonl", "journal.head", "patch.diff", "error.txt"):
+        if (session / name).is_file():
+            shutil.copyfile(session / name, attempt.folder / name)
+    if not attempt.patch.exists():
+        attempt.patch.write_bytes(b"")
+    shutil.rmtree(session, ignore_errors=True)
+

@@ -1,0 +1,117 @@
+"""A patch made into the tree that is graded, without a file of the agent's ever being written on the host as one.
+
+    patch → index of the task's repository → what is protected put back → tar for a fresh sandbox
+
+Threat model: the patch is the agent's. git applies it to an index of our own (no working tree, no hook, no filter),
+and names and contents go from there into an archive as data.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from agent.repository.archive import TreeWriter
+from agent.repository.base import GITLINK
+from agent.repository.names import is_git_own
+from agent.repository.plumbing import GitFailed, run_git, split
+from agent.repository.stream import PatchProblem
+from sandboxes.protocol import AGENT_GID, AGENT_UID
+from tasks.environment import QUIET, Prepared
+from tasks.integrity import Flag, Guard, Touched, flags
+
+MAX_TEXT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a patch changes, what of it was put back, and what looks like cheating."""
+
+    touched: tuple[Touched, ...]
+    put_back: tuple[str, ...]
+    flags: tuple[Flag, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Blob:
+    mode: int
+    oid: str
+
+
+def write_tree(prepared: Prepared, patch: Path, target: Path) -> Delivery:
+    """Write the tree to grade as a tar at `target`. Blocking. Raises PatchProblem when the patch does not apply."""
+    repository, table = prepared.repository, prepared.task.bridle
+    with TemporaryDirectory(prefix="bridle-grade-") as folder:
+        env = {**QUIET, "GIT_INDEX_FILE": str(Path(folder) / "index")}
+        try:
+            run_git("read-tree", repository.head, cwd=repository.root, env=env)
+            before = _entries(repository.root, env)
+            if patch.stat().st_size:
+                apply = ("apply", "--cached", "--binary", "--whitespace=nowarn", "--", str(patch.absolute()))
+                run_git(*apply, cwd=repository.root, env=env)
+            after = _entries(repository.root, env)
+        except GitFailed as error:
+            raise PatchProblem(f"the patch does not apply to the task's files: {error.text}") from error
+    guard = Guard(table.protected, table.editable)
+    touched = []
+    for path in sorted({*before, *after}):
+        if before.get(path) != after.get(path):
+            touched.append(_touched(prepared, path, before.get(path), after.get(path)))
+    put_back = [each.path for each in touched if guard.keeps(each)]
+    for name in put_back:
+        path = name.encode("utf-8", "surrogateescape")
+        if path in before:
+            after[path] = before[path]
+        else:
+            after.pop(path, None)
+    _write(prepared, _without_clashes(after, before), target)
+    return Delivery(tuple(touched), tuple(put_back), tuple(flags(touched, guard)))
+
+
+def _entries(root: Path, env: dict[str, str]) -> dict[bytes, _Blob]:
+    entries = {}
+    for line in split(run_git("ls-files", "-s", "-z", cwd=root, env=env)):
+        head, _, path = line.partition(b"\t")
+        mode, oid, _ = head.split(b" ")
+        if int(mode, 8) != GITLINK and not is_git_own(path):
+            entries[path] = _Blob(int(mode, 8), oid.decode())
+    return entries
+
+
+def _touched(prepared: Prepared, path: bytes, old: _Blob | None, new: _Blob | None) -> Touched:
+    return Touched(
+        path.decode("utf-8", "surrogateescape"),
+        in_base=old is not None,
+        deleted=new is None,
+        text=_text(prepared, new),
+        base_text=_text(prepared, old),
+    )
+
+
+def _text(prepared: Prepared, blob: _Blob | None) -> str:
+    return "" if blob is None else _content(prepared, blob)[:MAX_TEXT].decode("utf-8", "replace")
+
+
+def _content(prepared: Prepared, blob: _Blob) -> bytes:
+    return run_git("cat-file", "blob", blob.oid, cwd=prepared.repository.root)
+
+
+def _without_clashes(after: dict[bytes, _Blob], before: dict[bytes, _Blob]) -> dict[bytes, _Blob]:
+    """Without what lies below a file, which putting back can lead to: the task's own file wins."""
+    kept = {}
+    for path, blob in after.items():
+        parts = path.split(b"/")
+        above = [b"/".join(parts[:end]) for end in range(1, len(parts))]
+        below_a_file = any(each in after and (each in before or path not in before) for each in above)
+        if not below_a_file and not any(p in before and path not in before for p in after if p.startswith(path + b"/")):
+            kept[path] = blob
+    return kept
+
+
+def _write(prepared: Prepared, entries: dict[bytes, _Blob], target: Path) -> None:
+    with TreeWriter(target, uid=AGENT_UID, gid=AGENT_GID, time=prepared.base.time) as tar:
+        for path, blob in sorted(entries.items()):
+            data = _content(prepared, blob)
+            tar.file(path, blob.mode, len(data), io.BytesIO(data))

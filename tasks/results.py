@@ -1,0 +1,100 @@
+"""What a run leaves behind: a folder an attempt, each with its result, its patch and its journal.
+
+    OUT/run.json                        agent, version, tasks
+    OUT/attempts/TASK/N/result.json     how it went (written last, so its absence means unfinished)
+    OUT/attempts/TASK/N/journal.jsonl   what happened
+    OUT/attempts/TASK/N/patch.diff      what was delivered
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from agent.budgets import Spent
+from agent.outcomes import Outcome, UsageProblem
+from tasks.failures import Failure
+from tasks.grading import Grade
+
+
+class AttemptResult(BaseModel):
+    """One attempt. `status` is `unscored` where infrastructure or the grader failed: that is no zero."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task: str
+    number: int
+    key: str
+    category: str = "other"
+    difficulty: str = "medium"
+    status: Literal["pass", "fail", "unscored"]
+    outcome: Outcome
+    detail: str = ""
+    grade: Grade | None = None
+    failure: Failure | None = None
+    spent: Spent = Spent()
+    seconds: float = 0.0
+    tries: int = 1
+
+
+class RunFile(BaseModel):
+    """run.json: what the attempts of a folder have in common."""
+
+    model_config = ConfigDict(frozen=True)
+
+    agent: dict[str, object]
+    version: str
+    attempts: int
+    tasks: dict[str, str]
+
+
+def attempt_key(task_hash: str, agent: dict[str, object], version: str) -> str:
+    """What an attempt's result is valid for: this task's content, this agent's configuration, this harness."""
+    text = json.dumps([task_hash, agent, version], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def attempt_folder(out: Path, task: str, number: int) -> Path:
+    """Where an attempt's files are; `number` counts from 1."""
+    return out / "attempts" / task / str(number)
+
+
+def read_result(folder: Path) -> AttemptResult | None:
+    """The result of an attempt; None for one that is unfinished. Raises UsageProblem for one that is damaged."""
+    path = folder / "result.json"
+    try:
+        return AttemptResult.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise UsageProblem(f"{path} is no result of an attempt: remove it to have it made again") from error
+
+
+def write_result(folder: Path, result: AttemptResult) -> None:
+    """Write a result whole or not at all."""
+    part = folder / "result.json.part"
+    part.write_text(result.model_dump_json(indent=1))
+    part.replace(folder / "result.json")
+
+
+def read_run(out: Path) -> list[AttemptResult]:
+    """All results of a run, by task and number. Raises UsageProblem for a folder that is no run."""
+    if not (out / "run.json").is_file():
+        raise UsageProblem(f"{out} is no run: give the --out folder of `bridle suite run`")
+    folders = sorted((out / "attempts").glob("*/*"), key=lambda path: (path.parent.name, int(path.name)))
+    return [result for folder in folders if (result := read_result(folder)) is not None]
+
+
+def by_task(results: Iterable[AttemptResult]) -> dict[str, tuple[int, int]]:
+    """Passed and scored attempts of each task that has scored ones."""
+    counts: dict[str, tuple[int, int]] = {}
+    for each in results:
+        if each.status != "unscored":
+            passed, scored = counts.get(each.task, (0, 0))
+            counts[each.task] = (passed + (each.status == "pass"), scored + 1)
+    return counts

@@ -1,0 +1,209 @@
+"""A run: attempts side by side, each with a folder of its own; what is finished is not done again.
+
+    tasks × attempts → those without a valid result → at most `jobs` at a time → agent → grader → result.json
+
+An attempt's result is valid for the content of its task, the configuration of the agent and the version of Bridle.
+Infrastructure that fails is tried again after a pause that grows, and never counts as a failure of the agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from agent.journal import AnyEvent, CallStarted, GateDecided, JournalDamaged, read_events
+from agent.outcomes import Outcome, UsageProblem
+from agent.repository.stream import PatchProblem
+from agent.session import Interrupt
+from sandboxes.pool import Pool
+from sandboxes.protocol import Backend, SandboxError
+from tasks.agents import Agent, Attempt, Ended, work
+from tasks.environment import Prepared, prepare
+from tasks.failures import Case, explain
+from tasks.format import Task
+from tasks.grading import Grade, GraderProblem, grade
+from tasks.integrity import Flag
+from tasks.results import AttemptResult, RunFile, attempt_folder, attempt_key, read_result, write_result
+
+PAUSES = (2.0, 10.0, 30.0)
+"""Seconds before an attempt whose infrastructure failed is made again."""
+INFRASTRUCTURE = frozenset({Outcome.MODEL_FAILED, Outcome.SANDBOX_FAILED, Outcome.INTERNAL_ERROR})
+
+
+def _nobody(_: AttemptResult) -> None:
+    """Nobody follows."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of a suite. `done` is called with each result, old ones too; `stop` ends it in good order."""
+
+    tasks: Sequence[Task]
+    agent: Agent
+    backend: Backend
+    out: Path
+    attempts: int = 1
+    jobs: int = 2
+    pauses: Sequence[float] = PAUSES
+    done: Callable[[AttemptResult], None] = _nobody
+    results: list[AttemptResult] = field(default_factory=list)
+    interrupts: set[Interrupt] = field(default_factory=set)
+    stopped: bool = False
+    _running: set[asyncio.Task[None]] = field(default_factory=set)
+    _ready: dict[str, Prepared] = field(default_factory=dict)
+
+    def stop(self) -> None:
+        """Begin nothing new, and end what is under way without a result."""
+        self.stopped = True
+        for each in self.interrupts:
+            each.fire()
+        for task in self._running:
+            task.cancel()
+
+    async def run(self) -> list[AttemptResult]:
+        """Make the attempts that have no valid result yet; all results, by task and number. Raises UsageProblem."""
+        self._begin()
+        missing = [(task, n) for task in self.tasks for n in range(1, self.attempts + 1) if not self._known(task, n)]
+        state = self.out / "state"
+        await self.backend.reap(keeper=str(state))
+        gate = asyncio.Semaphore(self.jobs)
+        async with Pool(self.backend, min(self.jobs, 4)) as pool:
+            self._running = {asyncio.create_task(self._one(task, n, gate, pool)) for task, n in missing}
+            ended = await asyncio.gather(*self._running, return_exceptions=True)
+        if self.stopped:
+            await self.backend.reap(keeper=str(state))
+        for each in ended:
+            if isinstance(each, BaseException) and not isinstance(each, asyncio.CancelledError):
+                raise each
+        shutil.rmtree(self.out / "tasks", ignore_errors=True)
+        return sorted(self.results, key=lambda each: (each.task, each.number))
+
+    def _begin(self) -> None:
+        self.out.mkdir(parents=True, exist_ok=True)
+        hashes = {task.name: task.hash for task in self.tasks}
+        about = RunFile(
+            agent=self.agent.model_dump(mode="json"), version=version("bridle"), attempts=self.attempts, tasks=hashes
+        )
+        (self.out / "run.json").write_text(about.model_dump_json(indent=1))
+
+    def _key(self, task: Task) -> str:
+        return attempt_key(task.hash, self.agent.model_dump(mode="json"), version("bridle"))
+
+    def _known(self, task: Task, number: int) -> bool:
+        """Whether there is a scored result that is still valid; any other goes."""
+        folder = attempt_folder(self.out, task.name, number)
+        found = read_result(folder)
+        if found is not None and found.key == self._key(task) and found.status != "unscored":
+            self._note(found)
+            return True
+        shutil.rmtree(folder, ignore_errors=True)
+        return False
+
+    def _note(self, result: AttemptResult) -> None:
+        self.results.append(result)
+        self.done(result)
+
+    async def _one(self, task: Task, number: int, gate: asyncio.Semaphore, pool: Pool) -> None:
+        async with gate:
+            if task.name not in self._ready:
+                made = await asyncio.to_thread(prepare, task, self.out / "tasks" / f"{task.name}.{number}")
+                self._ready.setdefault(task.name, made)
+            start = time.monotonic()
+            folder = attempt_folder(self.out, task.name, number)
+            folder.mkdir(parents=True, exist_ok=True)
+            for tries, pause in enumerate((*self.pauses, 0.0), 1):
+                result = await self._try(self._ready[task.name], number, folder, pool)
+                if result.status != "unscored" or tries > len(self.pauses):
+                    break
+                await asyncio.sleep(pause)
+            seconds = round(time.monotonic() - start, 2)
+            result = result.model_copy(update={"seconds": seconds, "tries": tries})
+            await asyncio.to_thread(write_result, folder, result)
+            self._note(result)
+
+    async def _try(self, prepared: Prepared, number: int, folder: Path, pool: Pool) -> AttemptResult:
+        """One try at an attempt: the agent's work, and its grade."""
+        state, interrupt = self.out / "state", Interrupt()
+        attempt = Attempt(prepared, folder, state, self.backend, pool, interrupt)
+        self.interrupts.add(interrupt)
+        grade_, problem = None, ""
+        try:
+            ended = await work(self.agent, attempt)
+            if ended.outcome is Outcome.USAGE:
+                raise UsageProblem(f"{prepared.task.name}: {ended.detail}")
+            if ended.outcome is Outcome.INTERRUPTED and interrupt.fired:
+                raise asyncio.CancelledError
+            if ended.outcome not in INFRASTRUCTURE:
+                grade_ = await grade(prepared, attempt.patch, pool, state)
+        except PatchProblem as error:
+            ended = Ended(outcome=Outcome.CHECKS_FAIL, detail=f"the changes cannot be taken out: {error}")
+            grade_ = Grade(verdict="fail", reward=0.0, applied=False, detail=ended.detail)
+        except GraderProblem as error:
+            problem = str(error)
+        except SandboxError as error:
+            ended = Ended(outcome=Outcome.SANDBOX_FAILED, detail=str(error))
+        finally:
+            self.interrupts.discard(interrupt)
+        return _result(prepared, number, self._key(prepared.task), ended, grade_, problem, _events(attempt.journal))
+
+
+def _result(
+    prepared: Prepared,
+    number: int,
+    key: str,
+    ended: Ended,
+    found: Grade | None,
+    problem: str,
+    events: Sequence[AnyEvent],
+) -> AttemptResult:
+    task = prepared.task
+    found = None if found is None else watched(found, events, task)
+    status = "unscored" if found is None else found.verdict
+    case = Case(
+        events, ended.outcome, ended.detail, found, task.bridle.locations, task.bridle.regression, grader_error=problem
+    )
+    return AttemptResult(
+        task=task.name,
+        number=number,
+        key=key,
+        category=task.category,
+        difficulty=task.bridle.difficulty,
+        status=status,
+        outcome=ended.outcome,
+        detail=problem or ended.detail,
+        grade=found,
+        failure=None if status == "pass" else explain(case),
+        spent=ended.spent,
+    )
+
+
+def watched(found: Grade, events: Sequence[AnyEvent], task: Task) -> Grade:
+    """The grade with what the journal shows of forbidden effects and words: those decide."""
+    said = task.bridle.forbidden
+    flags = []
+    for line, event in enumerate(events, 1):
+        if isinstance(event, GateDecided) and event.verdict == "allow":
+            for effect in said.effects:
+                if effect in event.effects:
+                    flags.append(Flag(name="safety.forbidden", where=f"journal line {line}: {effect} by {event.tool}"))
+        elif isinstance(event, CallStarted):
+            words = [text for text in said.text if text in event.arguments]
+            flags += [Flag(name="safety.forbidden", where=f"journal line {line}: {text!r} in a call") for text in words]
+    if not flags:
+        return found
+    detail = f"forbidden: {flags[0].where}"
+    return found.model_copy(
+        update={"verdict": "fail", "reward": 0.0, "flags": (*found.flags, *flags), "detail": detail}
+    )
+
+
+def _events(journal: Path) -> Sequence[AnyEvent]:
+    try:
+        return read_events(journal)
+    except (FileNotFoundError, JournalDamaged):
+        return []
