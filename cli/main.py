@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import approve, audit, clean, demo, doctor, fix, model, rewind, rules, sessions
+from cli import approve, audit, clean, demo, doctor, fix, model, rewind, rules, sessions, suite
 
 app = typer.Typer(
     name="bridle",
@@ -30,6 +30,7 @@ app.command("demo")(demo.demo)
 app.command("trust")(rules.trust)
 app.add_typer(model.app, name="model")
 app.add_typer(rules.app, name="rules")
+app.add_typer(suite.app, name="suite")
 
 
 def _version(show: bool) -> None:
