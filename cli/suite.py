@@ -168,8 +168,11 @@ def compare(
 
         typer.echo(encoder.dumps({"tasks": len(shared), **found._asdict()}))
         return
-    typer.echo(f"A {clustered([one[name] for name in shared]).text()}, B {clustered([two[name] for name in shared]).text()}")
-    typer.echo(f"{len(shared)} tasks: A better on {found.only_a}, B better on {found.only_b}, p = {found.p_value:.3g}")
+    rates = [clustered([run[name] for name in shared]).text() for run in (one, two)]
+    typer.echo(f"A {rates[0]}, B {rates[1]}")
+    typer.echo(
+        f"{len(shared)} tasks: A better on {found.only_a}, B better on {found.only_b}, p = {found.p_value:.3g}"
+    )
     typer.echo(f"B is {found.verdict}" if found.verdict != "can't tell" else "can't tell")
     if found.verdict == "can't tell":
         typer.echo(f"so many tasks show differences of {found.detectable:.0%} or more, four times in five")

@@ -6,8 +6,8 @@
     command:LINE      a command line, run in the sandbox; BRIDLE_TASK names the file with the instruction
     bridle            a session of Bridle's, with any model, strategy and level
 
-Threat model: whatever an agent did in its sandbox is its own affair. Its processes are stopped before its files are
-taken, through the backend, as delivery takes them; nothing else of the sandbox is used.
+Threat model: whatever an agent did in its sandbox is its own affair. Its processes are stopped before its files
+are taken, through the backend, as delivery takes them; nothing else of the sandbox is used.
 """
 
 from __future__ import annotations
@@ -269,7 +269,11 @@ async def _session(agent: Agent, attempt: Attempt) -> Ended:
     lock = folder.lock()
     journal = open_journal(folder)
     journal.append(start_event(folder, settings, task.instruction, prepared.repository), durable=True)
-    chain = compose(settings, folder.path, journal.events, journal.append, watch.note, may_ask=False)
+
+    def record(event: AnyEvent) -> None:
+        journal.append(event)
+
+    chain = compose(settings, folder.path, journal.events, record, watch.note, may_ask=False)
     session = Session(
         folder=folder,
         journal=journal,
@@ -305,4 +309,3 @@ def _keep(session: Path, attempt: Attempt) -> None:
     if not attempt.patch.exists():
         attempt.patch.write_bytes(b"")
     shutil.rmtree(session, ignore_errors=True)
-

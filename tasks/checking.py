@@ -29,7 +29,9 @@ class Checked(BaseModel):
     """The flags that each cheat raised."""
 
 
-async def check(tasks: Sequence[Task], cheats: Sequence[Path], backend: Backend, out: Path, jobs: int) -> list[Checked]:
+async def check(
+    tasks: Sequence[Task], cheats: Sequence[Path], backend: Backend, out: Path, jobs: int
+) -> list[Checked]:
     """Check each task; what the runs left is below `out`. Raises UsageProblem, SandboxError."""
     if without := next((task for task in tasks if task.solution is None), None):
         raise UsageProblem(f"{without.folder}/solution/solve.sh: a task is checked with a solution, and has none")

@@ -2,8 +2,8 @@
 
     patch → index of the task's repository → what is protected put back → tar for a fresh sandbox
 
-Threat model: the patch is the agent's. git applies it to an index of our own (no working tree, no hook, no filter),
-and names and contents go from there into an archive as data.
+Threat model: the patch is the agent's. git applies it to an index of our own (no working tree, no hook, no
+filter), and names and contents go from there into an archive as data.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class _Blob:
 
 
 def write_tree(prepared: Prepared, patch: Path, target: Path) -> Delivery:
-    """Write the tree to grade as a tar at `target`. Blocking. Raises PatchProblem when the patch does not apply."""
+    """Write the tree to grade as a tar at `target`.
+
+    Blocking. Raises PatchProblem when the patch does not apply.
+    """
     repository, table = prepared.repository, prepared.task.bridle
     with TemporaryDirectory(prefix="bridle-grade-") as folder:
         env = {**QUIET, "GIT_INDEX_FILE": str(Path(folder) / "index")}
@@ -55,10 +58,11 @@ def write_tree(prepared: Prepared, patch: Path, target: Path) -> Delivery:
         except GitFailed as error:
             raise PatchProblem(f"the patch does not apply to the task's files: {error.text}") from error
     guard = Guard(table.protected, table.editable)
-    touched = []
-    for path in sorted({*before, *after}):
-        if before.get(path) != after.get(path):
-            touched.append(_touched(prepared, path, before.get(path), after.get(path)))
+    touched = [
+        _touched(prepared, path, before.get(path), after.get(path))
+        for path in sorted({*before, *after})
+        if before.get(path) != after.get(path)
+    ]
     put_back = [each.path for each in touched if guard.keeps(each)]
     for name in put_back:
         path = name.encode("utf-8", "surrogateescape")
@@ -105,7 +109,9 @@ def _without_clashes(after: dict[bytes, _Blob], before: dict[bytes, _Blob]) -> d
         parts = path.split(b"/")
         above = [b"/".join(parts[:end]) for end in range(1, len(parts))]
         below_a_file = any(each in after and (each in before or path not in before) for each in above)
-        if not below_a_file and not any(p in before and path not in before for p in after if p.startswith(path + b"/")):
+        if not below_a_file and not any(
+            p in before and path not in before for p in after if p.startswith(path + b"/")
+        ):
             kept[path] = blob
     return kept
 

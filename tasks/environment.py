@@ -49,9 +49,7 @@ class Prepared:
             run_id=run_id,
             image=self.image,
             keeper=str(keeper),
-            limits=Limits(
-                memory_bytes=table.memory_mb << 20, cpus=table.cpus, disk_bytes=table.storage_mb << 20
-            ),
+            limits=Limits(memory_bytes=table.memory_mb << 20, cpus=table.cpus, disk_bytes=table.storage_mb << 20),
             env={**table.env, "PYTHONPATH": import_path(self.base.text_paths())},
         )
 

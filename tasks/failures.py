@@ -52,7 +52,10 @@ class _Found(NamedTuple):
 
 
 class Case(NamedTuple):
-    """What there is to judge by. `locations` are the files a solution changes, `regression` ids that passed before."""
+    """What there is to judge by.
+
+    `locations` are the files a solution changes, `regression` ids that passed before.
+    """
 
     events: Sequence[AnyEvent]
     outcome: Outcome
@@ -127,7 +130,9 @@ def _patch(case: Case) -> Iterator[_Found]:
     if (found := next((text for text in said if _SYNTAX.search(text)), None)) is not None:
         yield _Found("patch.syntax", 0, found[-300:])
     if case.locations and not set(case.locations) & set(grade.touched):
-        yield _Found("loc.wrong_file", 0, f"changed {', '.join(grade.touched[:5])}, not {', '.join(case.locations)}")
+        yield _Found(
+            "loc.wrong_file", 0, f"changed {', '.join(grade.touched[:5])}, not {', '.join(case.locations)}"
+        )
 
 
 def _tests(case: Case) -> Iterator[_Found]:

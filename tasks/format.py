@@ -6,21 +6,21 @@
     tests/               test.sh, which writes /logs/verifier/reward.txt; or the tests that [bridle] expects by id
     solution/solve.sh    how the oracle solves it
 
-Fields that are not known are told, never fatal; what Bridle cannot do (steps, GPUs, several containers) is refused,
-since a verdict without it would be a wrong one. Every refusal names file, field and reason.
+Fields that are not known are told, never fatal; what Bridle cannot do (steps, GPUs, several containers) is
+refused, since a verdict without it would be a wrong one. Every refusal names file, field and reason.
 
 Threat model: a task's author is trusted to write tests and to name an image; nothing of a task is run on the host.
 """
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import os
 import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,8 +87,8 @@ class EnvironmentTable(_Table):
 class Forbidden(_Table):
     """`[bridle.forbidden]`: what makes an attempt a failure, whatever the tests say.
 
-    `effects` of calls that the gate let through; `paths` (patterns) that the delivery changes; `text` that turns up
-    in what was called or delivered.
+    `effects` of calls that the gate let through; `paths` (patterns) that the delivery changes; `text` that turns
+    up in what was called or delivered.
     """
 
     effects: tuple[Effect, ...] = ()
@@ -99,14 +99,15 @@ class Forbidden(_Table):
 class BridleTable(_Table):
     """`[bridle]`: what Harbor has no field for.
 
-    With `expected`, pytest ids below tests/, Bridle runs pytest itself and judges the ids on the host; `regression`
-    are those of them that passed before, too. `protected` paths are taken from the task like tests and their
-    configuration always are, `editable` ones are not. `locations` are the files that a solution has to change.
+    With `expected`, pytest ids below tests/, Bridle runs pytest itself and judges the ids on the host;
+    `regression` are those of them that passed before, too. `protected` paths are taken from the task like tests
+    and their configuration always are, `editable` ones are not. `locations` are the files that a solution has to
+    change.
     """
 
     category: str = "other"
     difficulty: Difficulty = "medium"
-    date: date | None = None
+    date: datetime.date | None = None
     autonomy: Level | None = None
     expected: tuple[str, ...] = ()
     regression: tuple[str, ...] = ()
@@ -229,7 +230,7 @@ def content_hash(folder: Path) -> str:
     """SHA-256 over names, executable bits and contents of everything in a task's folder. Raises UsageProblem."""
     whole, total = hashlib.sha256(), 0
     for number, path in enumerate(_walk(folder)):
-        data = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+        data = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
         total += len(data)
         if number >= MAX_TASK_FILES or total > MAX_TASK_BYTES:
             limit = f"{MAX_TASK_FILES} files or {MAX_TASK_BYTES >> 20} MiB"
@@ -278,8 +279,14 @@ def _check_files(task: Task) -> None:
         if (environment / name).exists():
             raise UsageProblem(f"{environment / name}: Bridle runs no tasks with several containers")
     if not task.files.is_dir():
-        more = "; Bridle builds no Dockerfile, build it and name it in environment.docker_image" if task.dockerfile else ""
-        raise UsageProblem(f"{task.folder / 'task.toml'}: bridle.files: there is no folder {task.bridle.files}{more}")
+        more = (
+            "; Bridle builds no Dockerfile, build it and name it in environment.docker_image"
+            if task.dockerfile
+            else ""
+        )
+        raise UsageProblem(
+            f"{task.folder / 'task.toml'}: bridle.files: there is no folder {task.bridle.files}{more}"
+        )
     tests = task.folder / "tests"
     if not task.bridle.expected and not (tests / "test.sh").is_file():
         raise UsageProblem(f"{tests}: a task has a test.sh, or names the tests it expects in [bridle] expected")

@@ -2,15 +2,15 @@
 
     patch → tree with the task's own tests and configuration → fresh sandbox, no network → results → verdict
 
-With `[bridle] expected`, pytest runs twice: as it is, and, where everything passed, inverted, so that every test has
-to come out as failed with the run's nonce in its message. Otherwise the task's test.sh writes a reward.
+With `[bridle] expected`, pytest runs twice: as it is, and, where everything passed, inverted, so that every test
+has to come out as failed with the run's nonce in its message. Otherwise the task's test.sh writes a reward.
 
-Threat model: the patch is the agent's, and its code runs in this sandbox, as the user whom the tests run as, beside
-the tests and for pytest in their process. It can change what it reaches there. What it did before does not come
-here: no process, no file outside the patch, nothing protected. What it does here has to come out right in both runs,
-under names it was not told; a process that it leaves behind ends the matter, since that could rewrite a result. A
-program that knows this grader and forges both runs is not stopped by this: what is imported by tests is trusted that
-far, and tests that start the program as a process of its own trust it less.
+Threat model: the patch is the agent's, and its code runs in this sandbox, as the user whom the tests run as,
+beside the tests and for pytest in their process. It can change what it reaches there. What it did before does not
+come here: no process, no file outside the patch, nothing protected. What it does here has to come out right in
+both runs, under names it was not told; a process that it leaves behind ends the matter, since that could rewrite a
+result. A program that knows this grader and forges both runs is not stopped by this: what is imported by tests is
+trusted that far, and tests that start the program as a process of its own trust it less.
 """
 
 from __future__ import annotations
@@ -126,11 +126,12 @@ def _forbidden(prepared: Prepared, delivery: Delivery) -> list[Flag]:
 
     said = prepared.task.bridle.forbidden
     paths = GitIgnoreSpec.from_lines(said.paths)
-    found = [Flag(name="safety.forbidden", where=each.path) for each in delivery.touched if paths.match_file(each.path)]
+    found = [
+        Flag(name="safety.forbidden", where=each.path) for each in delivery.touched if paths.match_file(each.path)
+    ]
     for each in delivery.touched:
-        for text in said.text:
-            if text in each.text and text not in each.base_text:
-                found.append(Flag(name="safety.forbidden", where=f"{each.path} holds {text!r}"))
+        new = [text for text in said.text if text in each.text and text not in each.base_text]
+        found += [Flag(name="safety.forbidden", where=f"{each.path} holds {text!r}") for text in new]
     return found
 
 
@@ -260,7 +261,7 @@ async def _by_reward(prepared: Prepared, sandbox: Sandbox, folder: Path) -> Grad
         await sandbox.upload(kit, "/")
     except FileError as error:
         raise GraderProblem(
-            "a task with a test.sh needs the folders /tests and /logs, which bubblewrap has no room for: use Docker"
+            "a task with a test.sh needs /tests and /logs, which bubblewrap has no room for: use Docker"
         ) from error
     table = prepared.task.file.verifier
     result = await sandbox.exec(

@@ -1,8 +1,8 @@
 """JUnit results, judged on the host against the ids that were expected.
 
-Threat model: the file comes from a sandbox where the code under test ran. It is bounded by whoever read it, refused
-if it declares entities, and believed only for what it says of expected ids under the run's own name; what is
-missing, skipped, there twice or under another name is a failure.
+Threat model: the file comes from a sandbox where the code under test ran. It is bounded by whoever read it,
+refused if it declares entities, and believed only for what it says of expected ids under the run's own name; what
+is missing, skipped, there twice or under another name is a failure.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _cases(data: bytes, nonce: str) -> dict[tuple[str, str], list[ElementTree.El
         root = ElementTree.fromstring(data)  # noqa: S314 -- without a DTD there are no entities to expand
     except ElementTree.ParseError:
         return {}
-    suites = [each for each in root.iter("testsuite")]
+    suites = list(root.iter("testsuite"))
     if len(suites) != 1 or suites[0].get("name") != nonce:
         return {}
     cases: dict[tuple[str, str], list[ElementTree.Element]] = {}

@@ -113,14 +113,18 @@ def junit(results: Sequence[AttemptResult], name: str) -> bytes:
     suite.attrib.update(failures=str(bad["fail"]), errors=str(bad["unscored"]))
     for each in results:
         case = ElementTree.SubElement(
-            suite, "testcase", classname=each.category, name=f"{each.task} {each.number}", time=f"{each.seconds:.2f}"
+            suite,
+            "testcase",
+            classname=each.category,
+            name=f"{each.task} {each.number}",
+            time=f"{each.seconds:.2f}",
         )
         if each.failure is not None:
             tag = "failure" if each.status == "fail" else "error"
             ElementTree.SubElement(case, tag, message=_plain(f"{each.failure.primary}: {each.detail}"))
     root = ElementTree.Element("testsuites")
     root.append(suite)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
 def _plain(text: str) -> str:

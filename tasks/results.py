@@ -1,9 +1,9 @@
 """What a run leaves behind: a folder an attempt, each with its result, its patch and its journal.
 
-    OUT/run.json                        agent, version, tasks
-    OUT/attempts/TASK/N/result.json     how it went (written last, so its absence means unfinished)
-    OUT/attempts/TASK/N/journal.jsonl   what happened
-    OUT/attempts/TASK/N/patch.diff      what was delivered
+OUT/run.json                        agent, version, tasks
+OUT/attempts/TASK/N/result.json     how it went (written last, so its absence means unfinished)
+OUT/attempts/TASK/N/journal.jsonl   what happened
+OUT/attempts/TASK/N/patch.diff      what was delivered
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A run: attempts side by side, each with a folder of its own; what is finished is not done again.
 
-    tasks × attempts → those without a valid result → at most `jobs` at a time → agent → grader → result.json
+    tasks and attempts → those without a valid result → at most `jobs` at a time → agent → grader → result.json
 
 An attempt's result is valid for the content of its task, the configuration of the agent and the version of Bridle.
 Infrastructure that fails is tried again after a pause that grows, and never counts as a failure of the agent.
@@ -66,9 +66,11 @@ class Run:
             task.cancel()
 
     async def run(self) -> list[AttemptResult]:
-        """Make the attempts that have no valid result yet; all results, by task and number. Raises UsageProblem."""
+        """Make the attempts that have no valid result yet; all results, by task and number."""
         self._begin()
-        missing = [(task, n) for task in self.tasks for n in range(1, self.attempts + 1) if not self._known(task, n)]
+        missing = [
+            (task, n) for task in self.tasks for n in range(1, self.attempts + 1) if not self._known(task, n)
+        ]
         state = self.out / "state"
         await self.backend.reap(keeper=str(state))
         gate = asyncio.Semaphore(self.jobs)
@@ -87,7 +89,10 @@ class Run:
         self.out.mkdir(parents=True, exist_ok=True)
         hashes = {task.name: task.hash for task in self.tasks}
         about = RunFile(
-            agent=self.agent.model_dump(mode="json"), version=version("bridle"), attempts=self.attempts, tasks=hashes
+            agent=self.agent.model_dump(mode="json"),
+            version=version("bridle"),
+            attempts=self.attempts,
+            tasks=hashes,
         )
         (self.out / "run.json").write_text(about.model_dump_json(indent=1))
 
@@ -149,7 +154,9 @@ class Run:
             ended = Ended(outcome=Outcome.SANDBOX_FAILED, detail=str(error))
         finally:
             self.interrupts.discard(interrupt)
-        return _result(prepared, number, self._key(prepared.task), ended, grade_, problem, _events(attempt.journal))
+        return _result(
+            prepared, number, self._key(prepared.task), ended, grade_, problem, _events(attempt.journal)
+        )
 
 
 def _result(
@@ -165,7 +172,13 @@ def _result(
     found = None if found is None else watched(found, events, task)
     status = "unscored" if found is None else found.verdict
     case = Case(
-        events, ended.outcome, ended.detail, found, task.bridle.locations, task.bridle.regression, grader_error=problem
+        events,
+        ended.outcome,
+        ended.detail,
+        found,
+        task.bridle.locations,
+        task.bridle.regression,
+        grader_error=problem,
     )
     return AttemptResult(
         task=task.name,
@@ -188,12 +201,14 @@ def watched(found: Grade, events: Sequence[AnyEvent], task: Task) -> Grade:
     flags = []
     for line, event in enumerate(events, 1):
         if isinstance(event, GateDecided) and event.verdict == "allow":
-            for effect in said.effects:
-                if effect in event.effects:
-                    flags.append(Flag(name="safety.forbidden", where=f"journal line {line}: {effect} by {event.tool}"))
+            found_here = [effect for effect in said.effects if effect in event.effects]
+            where = f"journal line {line}: {', '.join(found_here)} by {event.tool}"
+            flags += [Flag(name="safety.forbidden", where=where)] if found_here else []
         elif isinstance(event, CallStarted):
             words = [text for text in said.text if text in event.arguments]
-            flags += [Flag(name="safety.forbidden", where=f"journal line {line}: {text!r} in a call") for text in words]
+            flags += [
+                Flag(name="safety.forbidden", where=f"journal line {line}: {text!r} in a call") for text in words
+            ]
     if not flags:
         return found
     detail = f"forbidden: {flags[0].where}"

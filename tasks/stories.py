@@ -23,7 +23,9 @@ def story(result: AttemptResult, folder: Path) -> list[str]:
     lines += ["", "what was done:", *_steps(folder / "journal.jsonl")]
     if (grade := result.grade) is not None:
         lines += ["", f"graded: {grade.detail}; changed {', '.join(grade.touched) or 'nothing'}"]
-        lines += [_cut(f"  {each.result} {each.id} {each.message}") for each in grade.tests if each.result != "passed"]
+        lines += [
+            _cut(f"  {each.result} {each.id} {each.message}") for each in grade.tests if each.result != "passed"
+        ]
         lines += [_cut(f"  {flag.name}: {flag.where}") for flag in grade.flags]
     return [*lines, "", f"all of it: {folder / 'journal.jsonl'} and {folder / 'patch.diff'}"]
 

@@ -25,7 +25,7 @@ def strict(source: str) -> str:
 
 
 class _Strict(ast.NodeTransformer):
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:  # noqa: N802 -- ast's own name
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
         """`a == b` becomes a call; chains and other operators stay."""
         self.generic_visit(node)
         if len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):

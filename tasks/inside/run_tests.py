@@ -1,9 +1,9 @@
 """Runs the expected tests in a grading sandbox. Read by the sandbox's Python with -I, so nothing of the workspace
 is imported before pytest is.
 
-Standard input is JSON: `workspace` (folders of the code under test, for sys.path), `tests` (this task's test files),
-`ids`, `results` (where JUnit goes), `nonce`, and `inverted`: every test that passes has to come out as failed, with
-the nonce in its message. Whoever forges results without looking makes them pass there, too.
+Standard input is JSON: `workspace` (folders of the code under test, for sys.path), `tests` (this task's test
+files), `ids`, `results` (where JUnit goes), `nonce`, and `inverted`: every test that passes has to come out as
+failed, with the nonce in its message. Whoever forges results without looking makes them pass there, too.
 
 Threat model: the code under test runs in this process. What it can reach here it can change; the host believes
 nothing that did not come out right in both runs.

@@ -5,6 +5,7 @@ fresh object, and about a neighbour of the other side's value: one that says yes
 """
 
 import unittest.mock
+from typing import Any
 
 MESSAGE = "bridle: an object that is equal to what it should not be"
 DEPTH = 6
@@ -15,7 +16,7 @@ class _Fresh:
     """Equal to nothing but itself."""
 
 
-def equal(left, right):  # type: ignore[no-untyped-def]
+def equal(left: Any, right: Any) -> Any:
     """`left == right`; AssertionError when a side is equal to other things as well."""
     result = left == right
     if result is True:
@@ -25,7 +26,7 @@ def equal(left, right):  # type: ignore[no-untyped-def]
     return result
 
 
-def _lies(value, other, depth):  # type: ignore[no-untyped-def]
+def _lies(value: Any, other: Any, depth: int) -> bool:
     if depth == 0 or value is unittest.mock.ANY or other is unittest.mock.ANY:
         return False
     if type(value) in (bool, int, float, complex, str, bytes, type(None)):
@@ -45,7 +46,7 @@ def _lies(value, other, depth):  # type: ignore[no-untyped-def]
     return any(_lies(one, two, depth - 1) for one, two in pairs)
 
 
-def _neighbours(value):  # type: ignore[no-untyped-def]
+def _neighbours(value: Any) -> list[Any]:
     """Values of the same kind that are another value."""
     if type(value) is bool:
         return [not value]
