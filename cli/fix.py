@@ -283,7 +283,6 @@ def _go(
     """Run a session whose folder this process has locked by `lock`; leave with its exit code."""
     import asyncio
     import contextlib
-    import os
 
     from agent import log
     from agent.autonomy.approvers.compose import compose
@@ -337,12 +336,21 @@ def _go(
     else:
         show_report(console(), report)
     if report.plan is not None and terminal is not None:
-        from cli.plan import offer
-
-        if (level := asyncio.run(offer(report.plan))) is not None:
-            os.close(lock)
-            resume(folder.id, autonomy=level.label)
+        _go_on_with_plan(folder, lock, report.plan)
     raise typer.Exit(report.exit_code)
+
+
+def _go_on_with_plan(folder: SessionFolder, lock: int, plan: Path) -> None:
+    """Ask what becomes of the plan; when it is run, this process resumes the session, and does not come back."""
+    import asyncio
+    import os
+
+    from cli.plan import offer
+
+    level = asyncio.run(offer(plan))
+    if level is not None:
+        os.close(lock)
+        resume(folder.id, autonomy=level.label)
 
 
 async def _under_signals(session: Session, terminal: TerminalSteering | None) -> Report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 import termios
@@ -347,3 +348,50 @@ def test_a_plan_that_is_kept_is_gone_on_with_later(
     assert done.code == 0, done.err
     assert told(service, 1)[-1][1].endswith("1. divide by len(values)")
     assert "git merge bridle/mean-is-wrong" in done.err
+
+
+def test_an_interrupted_call_is_ended_inside_the_sandbox(steered: Callable[..., tuple[Steered, Service]]) -> None:
+    look = (
+        "shell",
+        {"command": "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'sleep 6[0]' || echo none left"},
+    )
+    t, service = steered(
+        [Answer(calls=[SLEEP]), Answer(calls=[look]), Answer(calls=[EDIT]), submit()], "-a", "full"
+    )
+    t.expect("\n  begun")
+    t.send("\x1b")
+    t.expect("interrupted: type what the model should know")
+    t.send("\r")
+    assert t.end() == 0, t.seen
+    assert "none left" in told(service, 2)[-1][1]
+
+
+def test_a_signal_to_end_leaves_the_terminal_as_it_was(steered: Callable[..., tuple[Steered, Service]]) -> None:
+    t, _ = steered([Answer(calls=[SLEEP]), submit()], "-a", "full")
+    t.expect("\n  begun")
+    t.send("half a li")
+    t.expect("> half a li")
+    t.child.send_signal(signal.SIGTERM)
+    assert t.end() == 130, t.seen
+
+
+def test_always_in_this_repository_is_kept_for_the_next_session(
+    steered: Callable[..., tuple[Steered, Service]], project: Path
+) -> None:
+    commands = [Answer(calls=[("shell", {"command": f"touch {name}"})]) for name in ("a", "b")]
+    t, _ = steered([*commands, Answer(calls=[SLEEP])], "-a", "ask")
+    t.answer("a\r")
+    t.expect("`touch *`")
+    t.expect("Number")
+    t.send("2\r")
+    t.expect("Scope")
+    t.send("r\r")
+    t.expect("kept in ")
+    t.expect("shell touch b")
+    t.expect("\n  begun")
+    t.send("/quit\r")
+    assert t.end() == 130, t.seen
+    checked = bridle("rules", "check", "touch c", "--repo", str(project), "--level", "1")
+    assert (checked.code, "allow rule 1 of" in checked.out) == (0, True), checked.out
+    assert bridle("rules", "check", "touch ../c", "--repo", str(project), "--level", "1").code == 5
+    assert not (project / "bridle.toml").exists()
