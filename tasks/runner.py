@@ -9,6 +9,8 @@ Infrastructure that fails is tried again after a pause that grows, and never cou
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -67,26 +69,37 @@ class Run:
 
     async def run(self) -> list[AttemptResult]:
         """Make the attempts that have no valid result yet; all results, by task and number."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        lock = _lock(self.out)
+        try:
+            return await self._all()
+        finally:
+            os.close(lock)
+
+    async def _all(self) -> list[AttemptResult]:
         self._begin()
         missing = [
             (task, n) for task in self.tasks for n in range(1, self.attempts + 1) if not self._known(task, n)
         ]
         state = self.out / "state"
-        await self.backend.reap(keeper=str(state))
+        await self._tidy(state)
         gate = asyncio.Semaphore(self.jobs)
         async with Pool(self.backend, min(self.jobs, 4)) as pool:
             self._running = {asyncio.create_task(self._one(task, n, gate, pool)) for task, n in missing}
             ended = await asyncio.gather(*self._running, return_exceptions=True)
-        if self.stopped:
-            await self.backend.reap(keeper=str(state))
         for each in ended:
             if isinstance(each, BaseException) and not isinstance(each, asyncio.CancelledError):
                 raise each
+        await self._tidy(state)
         shutil.rmtree(self.out / "tasks", ignore_errors=True)
         return sorted(self.results, key=lambda each: (each.task, each.number))
 
+    async def _tidy(self, state: Path) -> None:
+        """Remove what attempts that were killed left: they are made again from the beginning."""
+        await self.backend.reap(keeper=str(state), wanted=lambda _: False)
+        shutil.rmtree(state, ignore_errors=True)
+
     def _begin(self) -> None:
-        self.out.mkdir(parents=True, exist_ok=True)
         hashes = {task.name: task.hash for task in self.tasks}
         about = RunFile(
             agent=self.agent.model_dump(mode="json"),
@@ -157,6 +170,19 @@ class Run:
         return _result(
             prepared, number, self._key(prepared.task), ended, grade_, problem, _events(attempt.journal)
         )
+
+
+def _lock(out: Path) -> int:
+    """Hold the run's folder for this process. Raises UsageProblem when another one does."""
+    descriptor = os.open(out / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise UsageProblem(
+            f"another process works on the run {out}: wait until it ends, or give another --out"
+        ) from error
+    return descriptor
 
 
 def _result(

@@ -21,7 +21,7 @@ class Interval(NamedTuple):
     high: float
 
     def text(self) -> str:
-        """In per cent, as `67 % (39-86)`."""
+        """In per cent, as `67 % (39-86%)`."""
         return f"{self.rate:.0%} ({self.low:.0%}-{self.high:.0%})".replace("%", " %", 1).replace("%-", "-")
 
 
