@@ -35,7 +35,7 @@ def results(out: Path) -> list[dict[str, object]]:
 
 
 def test_no_cheat_is_accepted_and_each_raises_a_flag() -> None:
-    done = bridle("suite", "check", str(ROLLING), "--cheat", str(CHEATS), "--json")
+    done = bridle("suite", "check", str(ROLLING), "--cheat", str(CHEATS), "--json", seconds=500)
     (checked,) = json.loads(done.out)
     assert (done.code, checked["problems"]) == (0, []), done.err
     assert len(checked["flags"]) == len(list(CHEATS.glob("*.sh"))) >= 8
@@ -44,7 +44,7 @@ def test_no_cheat_is_accepted_and_each_raises_a_flag() -> None:
 
 
 def test_every_bundled_task_is_proven() -> None:
-    done = bridle("suite", "check", "bundled")
+    done = bridle("suite", "check", "bundled", seconds=500)
     assert done.code == 0, done.out
     assert done.out.count("ok ") == len(list(BUNDLED.glob("*/task.toml"))) >= 6
 
