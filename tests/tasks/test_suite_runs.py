@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import signal
+import subprocess
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
@@ -144,3 +145,28 @@ def test_ctrl_c_ends_a_run_with_what_there_is_and_the_next_goes_on(tmp_path: Pat
 def test_a_wrong_agent_is_a_sentence(tmp_path: Path) -> None:
     done: Done = bridle("suite", "run", "bundled", "--agent", "magic", "--out", str(tmp_path))
     assert (done.code, "give oracle, nop, bridle" in done.err) == (2, True)
+
+
+def test_after_a_kill_the_same_command_goes_on_and_nothing_is_left(tmp_path: Path) -> None:
+    suite, out = tmp_path / "suite", tmp_path / "out"
+    for name in ("a", "b"):
+        shutil.copytree(ROLLING, suite / name)
+    command = ["suite", "run", str(suite), "--agent", "command:sleep 4", "--out", str(out), "--jobs", "1"]
+    running = start(*command)
+    deadline = time.monotonic() + 90
+    while len(list(out.glob("attempts/*/1/*"))) < 4 and time.monotonic() < deadline:
+        time.sleep(0.1)  # the first is finished, the second has begun
+    running.kill()
+    finish(running)
+    (first,) = out.glob("attempts/*/1/result.json")
+    written = first.stat().st_mtime_ns
+    assert "0 of 2 attempts" in bridle(*command).out
+    assert (len(results(out)), first.stat().st_mtime_ns) == (2, written)
+    label = f"label=bridle.keeper={out / 'state'}"
+    left = subprocess.run(["docker", "ps", "-aq", "--filter", label], capture_output=True, text=True, check=True)
+    assert left.stdout == ""
+
+
+def test_bubblewrap_grades_by_ids_too(bubblewrap: None) -> None:
+    done = bridle("suite", "check", str(ROLLING), "--backend", "bubblewrap")
+    assert (done.code, done.out) == (0, "ok  bug-rolling-mean\n"), done.err
