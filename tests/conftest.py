@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from support.service import Script, Service
 
+from sandboxes.ownership import KEEPER_LABEL
+
 MISSING = "NO "
 """How the reason of a skip begins when a program, an engine or a model is missing that the test is about."""
 _SKIPPED: list[str] = []
@@ -27,6 +29,36 @@ def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     (folder / "config.toml").touch()
     monkeypatch.setenv("BRIDLE_CONFIG", str(folder / "config.toml"))
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_checkpoints_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Drops the checkpoints of sessions that tests left able to go on: nobody will go on with them."""
+    yield
+    done = (
+        subprocess.run(
+            ["docker", "images", "--filter", f"label={KEEPER_LABEL}", "--format", "{{.ID}}"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if shutil.which("docker")
+        else None
+    )
+    if done is None or done.returncode != 0 or not done.stdout:
+        return
+    form = f'{{{{.Id}}}} {{{{index .Config.Labels "{KEEPER_LABEL}"}}}}'
+    found = subprocess.run(
+        ["docker", "inspect", "--type", "image", "--format", form, *done.stdout.split()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    ).stdout
+    ours = [line.split()[0] for line in found.splitlines() if f" {tmp_path_factory.getbasetemp()}/" in line]
+    if ours:
+        subprocess.run(["docker", "rmi", "--force", *ours], capture_output=True, timeout=300, check=False)
 
 
 @pytest.fixture

@@ -220,7 +220,11 @@ def test_a_name_that_leads_outside_stops_it(tmp_path: Path, name: str) -> None:
     assert [found.name for found in tmp_path.iterdir()] == ["bad.tgz"]
 
 
-@pytest.mark.parametrize("data", [b"", b"not a gzip", gzip.compress(b"not a tar" * 100), OLD[:-20], OLD[:60]])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"not a gzip", gzip.compress(b"not a tar" * 100), OLD[:-20], OLD[:60]],
+    ids=["empty", "not a gzip", "not a tar", "cut", "cut early"],
+)
 def test_damaged_archives_are_one_clear_sentence(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "bad.tgz"
     path.write_bytes(data)
