@@ -21,13 +21,13 @@ engine: $(STAMP)  ## find a Docker engine, or install and start one where that c
 	@scripts/engine.sh
 
 bubblewrap:  ## install bubblewrap where that can be done; without it tests skip loudly
-	@scripts/bubblewrap.sh || true
+	@scripts/program.sh bwrap bubblewrap 'sandboxes need a Docker engine here' || true
 
 strace:  ## install strace where that can be done; without it a test skips loudly
-	@scripts/strace.sh || true
+	@scripts/program.sh strace strace 'the effects of commands are not checked against what they do' || true
 
 tmux:  ## install tmux where that can be done; without it a test skips loudly
-	@scripts/tmux.sh || true
+	@scripts/program.sh tmux tmux 'nothing is tested through a terminal of its own' || true
 
 model: $(STAMP)  ## fetch and verify the embedded model
 	@$(BIN)/bridle model pull
