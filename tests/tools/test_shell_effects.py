@@ -316,3 +316,11 @@ def test_the_cause_names_the_part_that_does_it() -> None:
     assert told["network", "curl https://example.org"] == "reaches a host"
     assert told["outside", "tee /etc/x"] == "writes to /etc/x"
     assert ("destroy", "ls") not in told
+
+
+@pytest.mark.parametrize("wrapper", ["sudo ", "env A=b ", "xargs ", "nice "])
+def test_wrappers_around_wrappers_are_given_up_on_early(wrapper: str) -> None:
+    """Each of them looks through the words behind it: together that must not keep a session waiting."""
+    found = explained(wrapper * 6000 + "ls", "/workspace")
+    assert found.effects == EVERY_EFFECT
+    assert {cause.reason for cause in found.causes} >= {"the line does too much to be followed"}

@@ -74,9 +74,9 @@ class Reader:
             for name in sorted(self.functions.keys() - self.called):
                 self.call_function(name, Scene(scene.folders, scene.folders), [], known=False)
 
-    def step(self) -> None:
+    def step(self, work: int = 1) -> None:
         """Count the work, so that a line cannot make it endless. Raises UnreadableError."""
-        self.steps += 1
+        self.steps += work
         if self.steps > MAX_STEPS:
             raise UnreadableError("does too much to be followed")
 
