@@ -377,7 +377,7 @@ async def _under_signals(session: Session, terminal: TerminalSteering | None) ->
             os._exit(130)
 
     def ctrl_c() -> None:
-        if session.interrupt.fired or not session.steering.interrupt():
+        if terminal is None or session.interrupt.fired or not session.steering.interrupt():
             interrupted()
 
     loop = asyncio.get_running_loop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docker.errors
 import pytest
 
 from sandboxes.docker.backend import DockerBackend
@@ -68,7 +70,8 @@ def owners(client: Any) -> Iterator[Any]:
         for container in containers(client, owner):
             client.remove_container(container["Id"], force=True)
         for number in images(client, owner):
-            client.remove_image(number, force=True)
+            with contextlib.suppress(docker.errors.ImageNotFound):  # it went with another one
+                client.remove_image(number, force=True)
 
 
 def containers(client: Any, owner: Owner) -> list[dict[str, Any]]:
