@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tasks.release_pair import ReleasePair
+    from tasks.packages.release_pair import ReleasePair
 
 
 def demo(
@@ -21,7 +21,7 @@ def demo(
     from agent.autonomy.approvers import default_approver
     from agent.autonomy.approvers.absent import AbsentApprover
     from cli import fix
-    from tasks.demo import DEMO
+    from tasks.packages.demo import DEMO
 
     target = (into or _fresh_folder()).expanduser().absolute()
     _say(f"fetching {DEMO.package} {DEMO.broken.version}, and the test that {DEMO.fixed.version} added for a bug")
@@ -56,7 +56,7 @@ def _prepare(pair: ReleasePair, target: Path) -> None:
     import shutil
 
     from agent.models.embedded import models_folder
-    from tasks.release_pair import archives, make_environment, prepare
+    from tasks.packages.release_pair import archives, make_environment, prepare
 
     prepare(pair, archives(pair, models_folder().parent / "releases"), target)
     _say(f"its repository is {target}; making .venv there, with what the tests need")

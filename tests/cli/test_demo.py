@@ -10,7 +10,7 @@ import pytest
 from support.project import bridle, git
 
 from agent.models.embedded import missing
-from tasks.demo import DEMO
+from tasks.packages.demo import DEMO
 
 
 @pytest.fixture

@@ -24,13 +24,13 @@ from agent.repository.stream import PatchProblem
 from agent.session import Interrupt
 from sandboxes.pool import Pool
 from sandboxes.protocol import Backend, SandboxError
-from tasks.agents import Agent, Attempt, Ended, work
-from tasks.environment import Prepared, prepare
-from tasks.failures import Case, explain
-from tasks.format import Task
-from tasks.grading import Grade, GraderProblem, grade
-from tasks.integrity import Flag
-from tasks.results import AttemptResult, RunFile, attempt_folder, attempt_key, read_result, write_result
+from tasks.agents.work import Agent, Attempt, Ended, work
+from tasks.environments.prepare import Prepared, prepare
+from tasks.failures.rules import Case, explain
+from tasks.format.task import Task
+from tasks.grading.grade import Grade, GraderProblem, grade
+from tasks.grading.integrity import Flag
+from tasks.runs.results import AttemptResult, RunFile, attempt_folder, attempt_key, read_result, write_result
 
 PAUSES = (2.0, 10.0, 30.0)
 """Seconds before an attempt whose infrastructure failed is made again."""

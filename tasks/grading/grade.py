@@ -31,12 +31,12 @@ from pydantic import BaseModel, ConfigDict
 from agent.repository.stream import PatchProblem
 from agent.workspace import open_workspace
 from sandboxes.protocol import WORKSPACE, Backend, ExecResult, FileError, Sandbox, SandboxError
-from tasks.delivery import Delivery, write_tree
-from tasks.environment import Prepared
-from tasks.inside.strict_equality import MESSAGE
-from tasks.integrity import Flag
-from tasks.junit import TestResult, judge
-from tasks.strict import HELPER, strict
+from tasks.environments.prepare import Prepared
+from tasks.grading.delivery import Delivery, write_tree
+from tasks.grading.inside.strict_equality import MESSAGE
+from tasks.grading.integrity import Flag
+from tasks.grading.junit import TestResult, judge
+from tasks.grading.strict import HELPER, strict
 
 MAX_RESULTS = 8 << 20
 MAX_OUTPUT = 16384

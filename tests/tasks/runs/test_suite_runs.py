@@ -18,16 +18,16 @@ from support.service import Answer, Script, Service, submit
 
 import tasks
 from sandboxes.docker.backend import DockerBackend
-from tasks.agents import parse_agent
-from tasks.format import load_suite
-from tasks.runner import Run
+from tasks.agents.work import parse_agent
+from tasks.format.task import load_suite
+from tasks.runs.runner import Run
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine")]
 
 Start = Callable[[Script], Service]
 BUNDLED = Path(tasks.__file__).parent / "bundled"
 ROLLING = BUNDLED / "bug-rolling-mean"
-CHEATS = Path(__file__).parent / "cheats"
+CHEATS = Path(__file__).parents[1] / "grading" / "cheats"
 EDIT = ("edit", {"path": "rolling.py", "old": "len(values) - window)]", "new": "len(values) - window + 1)]"})
 
 

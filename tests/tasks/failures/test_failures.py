@@ -9,11 +9,11 @@ import pytest
 
 from agent.journal import AnyEvent, CallFinished, CallStarted, CheckRun, GateDecided, ModelReplied
 from agent.outcomes import Outcome
-from tasks.failures import Case, explain
-from tasks.format import load_task
-from tasks.grading import Grade
-from tasks.integrity import Flag
-from tasks.junit import TestResult
+from tasks.failures.rules import Case, explain
+from tasks.format.task import load_task
+from tasks.grading.grade import Grade
+from tasks.grading.integrity import Flag
+from tasks.grading.junit import TestResult
 
 
 def called(tool: str, arguments: str = "{}") -> CallStarted:
@@ -90,7 +90,7 @@ def test_what_the_agent_did_are_tags_with_the_lines_that_show_it() -> None:
 
 
 def test_the_table_in_the_documentation_is_read_without_a_note(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "suite.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "suite.md").read_text()
     (table,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     for name, text in {
         "task.toml": table,

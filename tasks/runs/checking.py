@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict
 
 from agent.outcomes import UsageProblem
 from sandboxes.protocol import Backend
-from tasks.agents import Agent
-from tasks.environment import prepare
-from tasks.format import Task
-from tasks.grading import GraderProblem, grade
-from tasks.results import AttemptResult, attempt_folder
-from tasks.runner import Run
+from tasks.agents.work import Agent
+from tasks.environments.prepare import prepare
+from tasks.format.task import Task
+from tasks.grading.grade import GraderProblem, grade
+from tasks.runs.results import AttemptResult, attempt_folder
+from tasks.runs.runner import Run
 
 
 class Checked(BaseModel):

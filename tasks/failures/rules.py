@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent.journal import AnyEvent, CallFinished, CallStarted, CheckRun, GateDecided, ModelReplied
 from agent.outcomes import Outcome
-from tasks.grading import Grade
+from tasks.grading.grade import Grade
 
 REPEATS = 3
 READS = 12

@@ -18,9 +18,9 @@ import pytest
 from pydantic import ValidationError
 
 from agent.outcomes import UsageProblem
-from tasks import release_pair
-from tasks.demo import DEMO
-from tasks.release_pair import Release, ReleasePair, archives, members, pip_setting, prepare
+from tasks.packages import release_pair
+from tasks.packages.demo import DEMO
+from tasks.packages.release_pair import Release, ReleasePair, archives, members, pip_setting, prepare
 
 
 def source_archive(files: Mapping[str, str], top: str = "thing-1.0") -> bytes:

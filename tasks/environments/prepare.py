@@ -19,7 +19,7 @@ from agent.repository.plumbing import GitFailed, run_git
 from agent.repository.source import Repository, open_repository
 from agent.workspace import DEFAULT_IMAGE
 from sandboxes.protocol import AGENT_GID, AGENT_UID, Limits, SandboxSpec
-from tasks.format import Task
+from tasks.format.task import Task
 
 _DATE = "2020-01-01T00:00:00 +0000"
 _WHO = {f"GIT_{role}_NAME": "Task" for role in ("AUTHOR", "COMMITTER")} | {

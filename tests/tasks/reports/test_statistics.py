@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.statistics import clustered, compare, mcnemar, minimum_detectable, pass_at_k, pass_hat_k, wilson
+from tasks.reports.statistics import clustered, compare, mcnemar, minimum_detectable, pass_at_k, pass_hat_k, wilson
 
 
 @st.composite

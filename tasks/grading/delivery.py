@@ -19,8 +19,8 @@ from agent.repository.names import is_git_own
 from agent.repository.plumbing import GitFailed, run_git, split
 from agent.repository.stream import PatchProblem
 from sandboxes.protocol import AGENT_GID, AGENT_UID
-from tasks.environment import QUIET, Prepared
-from tasks.integrity import Flag, Guard, Touched, flags
+from tasks.environments.prepare import QUIET, Prepared
+from tasks.grading.integrity import Flag, Guard, Touched, flags
 
 MAX_TEXT = 1 << 20
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.release_pair import Release, ReleasePair
+from tasks.packages.release_pair import Release, ReleasePair
 
 DEMO = ReleasePair(
     package="w3lib",

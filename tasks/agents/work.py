@@ -50,7 +50,7 @@ from agent.store import Store, open_journal
 from agent.workspace import open_workspace, set_up_git
 from sandboxes.protocol import WORKSPACE, Backend, Sandbox
 from sandboxes.secrets import Secrets
-from tasks.environment import Prepared
+from tasks.environments.prepare import Prepared
 
 MAX_OUTPUT = 32768
 _PLACE = "/tmp/task"  # noqa: S108 -- inside

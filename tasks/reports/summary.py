@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.results import AttemptResult, by_task
-from tasks.statistics import Interval, clustered, pass_at_k, pass_hat_k
+from tasks.reports.statistics import Interval, clustered, pass_at_k, pass_hat_k
+from tasks.runs.results import AttemptResult, by_task
 
 
 class Summary(BaseModel):

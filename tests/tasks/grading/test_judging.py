@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.inside.strict_equality import MESSAGE, equal
-from tasks.integrity import Guard, Touched, flags
-from tasks.junit import judge
-from tasks.strict import HELPER, strict
+from tasks.grading.inside.strict_equality import MESSAGE, equal
+from tasks.grading.integrity import Guard, Touched, flags
+from tasks.grading.junit import judge
+from tasks.grading.strict import HELPER, strict
 
 IDS = ["sub/test_a.py::TestIt::test_one[x.y::z]", "test_b.py::test_two"]
 

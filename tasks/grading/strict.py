@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 
 HELPER = "_bridle_strict_equality"
-"""The module that `tasks/inside/strict_equality.py` is sent as, beside the tests."""
+"""The module that `tasks/grading/inside/strict_equality.py` is sent as, beside the tests."""
 
 
 def strict(source: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent.journal import AnyEvent, CallStarted, CheckRun, GateDecided, JournalDamaged, ModelReplied, read_events
-from tasks.results import AttemptResult
+from tasks.runs.results import AttemptResult
 
 MAX_STEPS = 14
 WIDTH = 110

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.outcomes import UsageProblem
-from tasks.format import content_hash, load_suite, load_task
+from tasks.format.task import content_hash, load_suite, load_task
 
 HARBOR = """
 schema_version = "1.1"

@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.outcomes import UsageProblem
 from agent.repository.plumbing import run_git
-from tasks.simple_index import MEDIA_TYPES, File, find_file, parse_page
+from tasks.packages.simple_index import MEDIA_TYPES, File, find_file, parse_page
 
 MAX_PAGE = 32 << 20
 MAX_ARCHIVE = 32 << 20

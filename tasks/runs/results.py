@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.budgets import Spent
 from agent.outcomes import Outcome, UsageProblem
-from tasks.failures import Failure
-from tasks.grading import Grade
+from tasks.failures.rules import Failure
+from tasks.grading.grade import Grade
 
 
 class AttemptResult(BaseModel):

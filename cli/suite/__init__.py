@@ -1,0 +1,16 @@
+"""`bridle suite`: check tasks, run them, explain an attempt, compare two runs. One file a command."""
+
+from __future__ import annotations
+
+import typer
+
+from cli.suite.check import check
+from cli.suite.compare import compare
+from cli.suite.explain import explain
+from cli.suite.run import run
+
+app = typer.Typer(no_args_is_help=True, help="Benchmark tasks: how often an agent succeeds, and why it fails.")
+app.command("check")(check)
+app.command("run")(run)
+app.command("explain")(explain)
+app.command("compare")(compare)

@@ -1,0 +1,57 @@
+"""`bridle suite check`: is each task one that can be believed?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.fix import BackendName
+from cli.suite.common import Jobs, Json, Suite, pick_backend, read_tasks, sandboxed, say, shown
+
+
+def check(
+    suite: Suite,
+    cheat: Annotated[
+        list[Path] | None, typer.Option(help="A shell script, or a folder of them, that must not be accepted.")
+    ] = None,
+    jobs: Jobs = 2,
+    backend: BackendName = None,
+    json: Json = False,
+) -> None:
+    """Prove each task: the oracle passes, doing nothing fails, two grades agree, no cheat is accepted."""
+    import asyncio
+    from tempfile import TemporaryDirectory
+
+    from tasks.runs.checking import check as check_tasks
+
+    tasks, cheats = read_tasks(suite), _cheats(cheat or [])
+    with TemporaryDirectory(prefix="bridle-check-") as folder:
+        work = check_tasks(tasks, cheats, pick_backend(backend), Path(folder), jobs)
+        checked = sandboxed(lambda: asyncio.run(work))
+    if json:
+        from pydantic import TypeAdapter
+
+        from tasks.runs.checking import Checked
+
+        typer.echo(TypeAdapter(list[Checked]).dump_json(checked).decode())
+    for each in [] if json else checked:
+        for note in each.notes:
+            say(f"{each.task}: {note}")
+        typer.echo(f"{'ok ' if not each.problems else 'BAD'} {each.task}")
+        for problem in each.problems:
+            typer.echo(shown(f"    {problem}"))
+        for name, flags in each.flags.items():
+            typer.echo(f"    cheat {name}: {', '.join(flags) or 'no flag'}")
+    raise typer.Exit(3 if any(each.problems for each in checked) else 0)
+
+
+def _cheats(given: Sequence[Path]) -> list[Path]:
+    from agent.outcomes import UsageProblem
+
+    found = [path for each in given for path in (sorted(each.glob("*.sh")) if each.is_dir() else [each])]
+    if missing := next((path for path in found if not path.is_file()), None):
+        raise UsageProblem(f"there is no cheat {missing}: give a shell script, or a folder of them")
+    return found

@@ -1,0 +1,55 @@
+"""What the commands about suites share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Suite = Annotated[Path, typer.Argument(help="A task, a folder of tasks, or `bundled`.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Attempts at a time.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The --out folder of a run.")]
+
+
+def read_tasks(suite: Path) -> list[Any]:
+    from tasks.format.task import load_suite
+
+    if str(suite) == "bundled":
+        import tasks
+
+        suite = Path(tasks.__file__).parent / "bundled"
+    return list(load_suite(suite))
+
+
+def pick_backend(name: str | None) -> Any:
+    from agent.settings import load
+    from sandboxes.select import choose
+
+    chosen = choose(load({"backend": name}).backend)
+    if chosen.note:
+        say(chosen.note)
+    return chosen.backend
+
+
+def sandboxed(work: Any) -> Any:
+    """Do it; where no sandbox can be had, that is one sentence and its exit code."""
+    from agent.outcomes import Outcome
+    from sandboxes.protocol import SandboxError
+
+    try:
+        return work()
+    except SandboxError as error:
+        say(str(error))
+        raise typer.Exit(Outcome.SANDBOX_FAILED.exit_code) from error
+
+
+def shown(line: str) -> str:
+    from agent.autonomy.visible import visible
+
+    return visible(line)
+
+
+def say(line: str) -> None:
+    typer.echo(shown(f"suite: {line}"), err=True)

@@ -1,0 +1,1 @@
+"""What a task is: its folder, read and checked."""

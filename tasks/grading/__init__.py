@@ -1,0 +1,1 @@
+"""What a delivered patch is worth."""

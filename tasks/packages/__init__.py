@@ -1,0 +1,1 @@
+"""Tasks from releases on the package index."""

@@ -1,0 +1,1 @@
+"""A run in numbers, words and pages."""
