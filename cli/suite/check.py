@@ -17,11 +17,12 @@ def check(
     cheat: Annotated[
         list[Path] | None, typer.Option(help="A shell script, or a folder of them, that must not be accepted.")
     ] = None,
+    wrong: Annotated[bool, typer.Option(help="Try the tasks' own wrong solutions, too.")] = True,
     jobs: Jobs = 2,
     backend: BackendName = None,
     json: Json = False,
 ) -> None:
-    """Prove each task: the oracle passes, doing nothing fails, two grades agree, no cheat is accepted."""
+    """Prove each task: the oracle passes, doing nothing fails, two grades agree, nothing wrong is accepted."""
     import asyncio
     from tempfile import TemporaryDirectory
 
@@ -29,7 +30,7 @@ def check(
 
     tasks, cheats = read_tasks(suite), _cheats(cheat or [])
     with TemporaryDirectory(prefix="bridle-check-") as folder:
-        work = check_tasks(tasks, cheats, pick_backend(backend), Path(folder), jobs)
+        work = check_tasks(tasks, cheats, pick_backend(backend), Path(folder), jobs, wrong=wrong)
         checked = sandboxed(lambda: asyncio.run(work))
     if json:
         from pydantic import TypeAdapter
@@ -40,6 +41,9 @@ def check(
     for each in [] if json else checked:
         for note in each.notes:
             say(f"{each.task}: {note}")
+        if each.left_out:
+            typer.echo(shown(f"--  {each.task}: left out, since {each.left_out}"))
+            continue
         typer.echo(f"{'ok ' if not each.problems else 'BAD'} {each.task}")
         for problem in each.problems:
             typer.echo(shown(f"    {problem}"))

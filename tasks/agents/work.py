@@ -5,6 +5,7 @@
     script:FILE       a shell script of yours, run in the sandbox (a cheat, for example)
     command:LINE      a command line, run in the sandbox; BRIDLE_TASK names the file with the instruction
     bridle            a session of Bridle's, with any model, strategy and level
+    wrong             one of the task's own wrong solutions (for `bridle suite check`)
 
 Threat model: whatever an agent did in its sandbox is its own affair. Its processes are stopped before its files
 are taken, through the backend, as delivery takes them; nothing else of the sandbox is used.
@@ -54,7 +55,7 @@ from tasks.environments.prepare import Prepared
 
 MAX_OUTPUT = 32768
 _PLACE = "/tmp/task"  # noqa: S108 -- inside
-Kind = Literal["oracle", "nop", "script", "command", "bridle"]
+Kind = Literal["oracle", "nop", "script", "command", "bridle", "wrong"]
 
 
 class Agent(BaseModel):
@@ -65,6 +66,8 @@ class Agent(BaseModel):
     kind: Kind
     command: str = ""
     options: dict[str, Any] = {}
+    number: int = 0
+    """Which of a task's wrong solutions."""
 
     @property
     def name(self) -> str:
@@ -171,8 +174,8 @@ async def _in_sandbox(agent: Agent, attempt: Attempt, journal: Journal) -> Ended
         argv = await _argv(agent, attempt, sandbox)
         journal.append(CallStarted(call="agent", tool="shell", arguments=" ".join(argv)[:4000]))
         env = {"BRIDLE_TASK": f"{_PLACE}/instruction.md"}
-        if agent.kind == "oracle":
-            env |= task.file.solution.env
+        if agent.kind in ("oracle", "wrong"):
+            env |= {**task.file.solution.env, "BRIDLE_SOLUTION": f"{_PLACE}/solution/solve.sh"}
         limit = task.file.agent.timeout_sec
         result = await sandbox.exec(argv, env=env, timeout=limit, max_output=MAX_OUTPUT)
         facts = {"exit_code": result.exit_code, "ending": result.ending}
@@ -237,6 +240,9 @@ async def _argv(agent: Agent, attempt: Attempt, sandbox: Sandbox) -> list[str]:
         await sandbox.upload(kit, _PLACE)
     finally:
         kit.unlink()
+    if agent.kind == "wrong":
+        await sandbox.write(f"{_PLACE}/script.sh", task.wrong[agent.number].read_bytes())
+        return [sandbox.shell, f"{_PLACE}/script.sh"]
     return [sandbox.shell, f"{_PLACE}/solution/solve.sh"]
 
 

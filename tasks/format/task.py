@@ -5,6 +5,7 @@
     environment/files/   the workspace, over the host's toolchain or the image that task.toml names
     tests/               test.sh, which writes /logs/verifier/reward.txt; or the tests that [bridle] expects by id
     solution/solve.sh    how the oracle solves it
+    wrong/*.sh           solutions that look right and are not; `bridle suite check` tries them
 
 Fields that are not known are told, never fatal; what Bridle cannot do (steps, GPUs, several containers) is
 refused, since a verdict without it would be a wrong one. Every refusal names file, field and reason.
@@ -33,6 +34,7 @@ from tools.protocol import Effect
 MAX_TASK_BYTES = 64 << 20
 MAX_TASK_FILES = 5000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_PROGRAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 _ID = re.compile(r"[^:\s/][^:\s]*\.py(?:::[^:\s]+)*::[^:]+")
 _UNSUPPORTED = {
     "steps": "several steps",
@@ -44,6 +46,7 @@ _UNSUPPORTED = {
 """Fields that change what a verdict means, and that Bridle has nothing for."""
 
 Difficulty = Literal["easy", "medium", "hard"]
+Split = Literal["public", "private"]
 
 
 class _Table(BaseModel):
@@ -102,11 +105,13 @@ class BridleTable(_Table):
     With `expected`, pytest ids below tests/, Bridle runs pytest itself and judges the ids on the host;
     `regression` are those of them that passed before, too. `protected` paths are taken from the task like tests
     and their configuration always are, `editable` ones are not. `locations` are the files that a solution has to
-    change.
+    change. `needs` are programs that the sandbox has to have: without one, an attempt is not scored. A `private`
+    task is for the last measurement, not for working on an agent.
     """
 
     category: str = "other"
     difficulty: Difficulty = "medium"
+    split: Split = "public"
     date: datetime.date | None = None
     autonomy: Level | None = None
     expected: tuple[str, ...] = ()
@@ -114,6 +119,7 @@ class BridleTable(_Table):
     protected: tuple[str, ...] = ()
     editable: tuple[str, ...] = ()
     locations: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     files: str = "environment/files"
     forbidden: Forbidden = Forbidden()
 
@@ -130,6 +136,14 @@ class BridleTable(_Table):
                 raise ValueError(f"{each!r} is no pytest id below tests/, such as test_it.py::test_one")
         if len(set(value)) != len(value):
             raise ValueError("an id is there twice")
+        return value
+
+    @field_validator("needs")
+    @classmethod
+    def _programs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            if not _PROGRAM.fullmatch(each):
+                raise ValueError(f"{each!r} is no name of a program, such as gcc")
         return value
 
     @field_validator("files")
@@ -192,6 +206,11 @@ class Task:
         """The oracle's script, if the task has one."""
         path = self.folder / "solution" / "solve.sh"
         return path if path.is_file() else None
+
+    @property
+    def wrong(self) -> list[Path]:
+        """Scripts that look like solutions, by name: each has to fail."""
+        return sorted((self.folder / "wrong").glob("*.sh"))
 
 
 def load_task(folder: Path) -> Task:

@@ -1,7 +1,9 @@
-"""Proving a task: the oracle passes, doing nothing fails, two grades agree, and no cheat is accepted."""
+"""Proving a task: the oracle passes, doing nothing fails, two grades agree, no cheat is accepted, and none of the
+task's own wrong solutions is either."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,25 +20,41 @@ from tasks.runs.runner import Run
 
 
 class Checked(BaseModel):
-    """What was found of one task; `problems` is empty for a task that can be believed."""
+    """What was found of one task; `problems` is empty for a task that can be believed.
+
+    `left_out` says why nothing could be found out here: the sandbox lacks what the task needs.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     task: str
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    left_out: str = ""
     flags: dict[str, tuple[str, ...]] = {}
     """The flags that each cheat raised."""
 
 
 async def check(
-    tasks: Sequence[Task], cheats: Sequence[Path], backend: Backend, out: Path, jobs: int
+    tasks: Sequence[Task], cheats: Sequence[Path], backend: Backend, out: Path, jobs: int, *, wrong: bool = True
 ) -> list[Checked]:
-    """Check each task; what the runs left is below `out`. Raises UsageProblem, SandboxError."""
+    """Check each task, with its `wrong` solutions or without; what the runs left is below `out`.
+
+    Raises UsageProblem, SandboxError.
+    """
     if without := next((task for task in tasks if task.solution is None), None):
         raise UsageProblem(f"{without.folder}/solution/solve.sh: a task is checked with a solution, and has none")
     oracle = await _run(Agent(kind="oracle"), tasks, backend, out / "oracle", jobs)
+    left_out = {name: result.detail for name, result in oracle.items() if result.lacks}
+    missing = [
+        Checked(task=task.name, problems=(), left_out=left_out[task.name])
+        for task in tasks
+        if task.name in left_out
+    ]
+    tasks = [task for task in tasks if task.name not in left_out]
     nop = await _run(Agent(kind="nop"), tasks, backend, out / "nop", jobs)
+    again = await _again(tasks, oracle, backend, out, jobs)
+    refused = await _refused(tasks, backend, out, jobs) if wrong else {}
     tried = {}
     for cheat in cheats:
         agent = Agent(kind="script", command=cheat.read_text(encoding="utf-8"))
@@ -46,13 +64,14 @@ async def check(
         problems = [
             *_not(oracle[task.name], "pass", "the oracle"),
             *_not(nop[task.name], "fail", "doing nothing"),
-            *await _again(task, oracle[task.name], backend, out),
+            *again[task.name],
+            *refused.get(task.name, ()),
         ]
         for name, results in tried.items():
             problems += _not(results[task.name], "fail", f"the cheat {name}")
         flags = {name: _flags(results[task.name]) for name, results in tried.items()}
         checked.append(Checked(task=task.name, problems=tuple(problems), notes=task.notes, flags=flags))
-    return checked
+    return [*checked, *missing]
 
 
 async def _run(
@@ -74,8 +93,31 @@ def _flags(result: AttemptResult) -> tuple[str, ...]:
     return tuple(sorted({flag.name for flag in result.grade.flags})) if result.grade else ()
 
 
-async def _again(task: Task, first: AttemptResult, backend: Backend, out: Path) -> list[str]:
-    """Grade the oracle's patch once more: a task whose verdict changes is flaky."""
+async def _refused(tasks: Sequence[Task], backend: Backend, out: Path, jobs: int) -> dict[str, list[str]]:
+    """What is wrong with each task by its own wrong solutions: those that pass."""
+    problems: dict[str, list[str]] = {task.name: [] for task in tasks}
+    for number in range(max((len(task.wrong) for task in tasks), default=0)):
+        tried = [task for task in tasks if number < len(task.wrong)]
+        results = await _run(Agent(kind="wrong", number=number), tried, backend, out / f"wrong-{number}", jobs)
+        for task in tried:
+            problems[task.name] += _not(results[task.name], "fail", f"wrong/{task.wrong[number].name}")
+    return problems
+
+
+async def _again(
+    tasks: Sequence[Task], first: dict[str, AttemptResult], backend: Backend, out: Path, jobs: int
+) -> dict[str, list[str]]:
+    """Grade the oracle's patches once more: a task whose verdict changes is flaky."""
+    gate = asyncio.Semaphore(jobs)
+
+    async def one(task: Task) -> list[str]:
+        async with gate:
+            return await _differs(task, first[task.name], backend, out)
+
+    return dict(zip((task.name for task in tasks), await asyncio.gather(*map(one, tasks)), strict=True))
+
+
+async def _differs(task: Task, first: AttemptResult, backend: Backend, out: Path) -> list[str]:
     if first.grade is None:
         return []
     patch = attempt_folder(out / "oracle", task.name, 1) / "patch.diff"

@@ -23,7 +23,10 @@ from tasks.grading.grade import Grade
 
 
 class AttemptResult(BaseModel):
-    """One attempt. `status` is `unscored` where infrastructure or the grader failed: that is no zero."""
+    """One attempt. `status` is `unscored` where infrastructure or the grader failed: that is no zero.
+
+    `lacks` are programs that the task needs and the sandbox does not have; then nothing was tried.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,6 +38,7 @@ class AttemptResult(BaseModel):
     status: Literal["pass", "fail", "unscored"]
     outcome: Outcome
     detail: str = ""
+    lacks: tuple[str, ...] = ()
     grade: Grade | None = None
     failure: Failure | None = None
     spent: Spent = Spent()

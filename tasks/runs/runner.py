@@ -25,6 +25,7 @@ from agent.session import Interrupt
 from sandboxes.pool import Pool
 from sandboxes.protocol import Backend, SandboxError
 from tasks.agents.work import Agent, Attempt, Ended, work
+from tasks.environments.needs import missing_programs
 from tasks.environments.prepare import Prepared, prepare
 from tasks.failures.rules import Case, explain
 from tasks.format.task import Task
@@ -136,7 +137,7 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True)
             for tries, pause in enumerate((*self.pauses, 0.0), 1):
                 result = await self._try(self._ready[task.name], number, folder, pool)
-                if result.status != "unscored" or tries > len(self.pauses):
+                if result.status != "unscored" or result.lacks or tries > len(self.pauses):
                     break
                 await asyncio.sleep(pause)
             seconds = round(time.monotonic() - start, 2)
@@ -151,6 +152,8 @@ class Run:
         self.interrupts.add(interrupt)
         grade_, problem = None, ""
         try:
+            if lacks := await missing_programs(prepared, pool, state):
+                return self._without(prepared, number, lacks)
             ended = await work(self.agent, attempt)
             if ended.outcome is Outcome.USAGE:
                 raise UsageProblem(f"{prepared.task.name}: {ended.detail}")
@@ -170,6 +173,13 @@ class Run:
         return _result(
             prepared, number, self._key(prepared.task), ended, grade_, problem, _events(attempt.journal)
         )
+
+    def _without(self, prepared: Prepared, number: int, lacks: list[str]) -> AttemptResult:
+        """The result where the sandbox does not have what the task needs: not scored, and not tried again."""
+        said = f"the sandbox of {prepared.image} has no {', '.join(lacks)}, which the task needs"
+        ended = Ended(outcome=Outcome.SANDBOX_FAILED, detail=said)
+        result = _result(prepared, number, self._key(prepared.task), ended, None, "", [])
+        return result.model_copy(update={"lacks": tuple(lacks)})
 
 
 def _lock(out: Path) -> int:

@@ -74,6 +74,8 @@ def test_unknown_fields_are_told_and_do_no_harm(folder: Path) -> None:
         ("[bridle]\nexpected = ['../x.py::test_it']", "bridle.expected"),
         ("[bridle]\nregression = ['test_a.py::test_b']", "bridle.regression"),
         ("[bridle]\nfiles = '../other'", "bridle.files"),
+        ("[bridle]\nneeds = ['gcc; ls']", "bridle.needs: 'gcc; ls' is no name of a program"),
+        ("[bridle]\nsplit = 'secret'", "bridle.split"),
         ("[bridle]\nfiles = 'elsewhere'", "there is no folder elsewhere"),
         ("[bridle]\nautonomy = 'reckless'", "bridle.autonomy"),
         ("[bridle.forbidden]\neffects = ['joy']", "bridle.forbidden.effects.0"),
