@@ -18,6 +18,9 @@ from sandboxes.network.rules import Network
 WORKSPACE = "/workspace"
 """Where the copy of the user's repository lies in every sandbox."""
 
+GIVEN = "/tests"
+"""Where `Sandbox.give` puts what commands may read and not change."""
+
 SPILL_DIR = "/tmp/.bridle/output"  # noqa: S108 -- a path inside the sandbox, not on the host
 """Where the full text of long outputs is kept, inside, for the model to search."""
 
@@ -266,7 +269,9 @@ class SandboxSpec:
     `keeper` is the folder on the host whose owner saves the work of a sandbox that outlives its process.
     `checkpoint` is the file state to begin with, instead of the image's own; it was made in a sandbox of the same
     `image`. `workspace` is unpacked before the sandbox is handed out. `network` is what it can reach, `egress` how
-    the hosts of an allowlist are found and dialled, and who is told.
+    the hosts of an allowlist are found and dialled, and who is told. Of a `host` sandbox's toolchain, `hidden` are
+    folders and files (absolute paths of the host) and `hidden_packages` Python packages, in whatever site-packages
+    they are installed, that are shown empty or cannot be read.
     """
 
     run_id: str
@@ -278,6 +283,8 @@ class SandboxSpec:
     workspace: WorkspaceArchive | None = None
     network: Network = field(default_factory=Network)
     egress: Egress = field(default_factory=Egress)
+    hidden: tuple[str, ...] = ()
+    hidden_packages: tuple[str, ...] = ()
 
 
 class Sandbox(Protocol):
@@ -391,6 +398,12 @@ class Sandbox(Protocol):
 
     async def upload(self, archive: Path, target: str = WORKSPACE) -> None:
         """Unpack a tar archive of the host's making below `target`, owned by the agent's user."""
+
+    async def give(self, archive: Path) -> None:
+        """Unpack a tar archive of the host's making below GIVEN, where commands can read it and change nothing.
+
+        What was given before stays. It is no part of a checkpoint that can be relied on.
+        """
 
     def download(self, path: str = WORKSPACE) -> AsyncIterator[bytes]:
         """The tar stream of `path` as the engine hands it out (names relative to the parent of `path`).

@@ -31,6 +31,13 @@ INSTALLATION = (
     "lib/modules",
     "pkg/tool",
 )
+SITES = (
+    "lib/python3*/site-packages",
+    "lib/python3*/dist-packages",
+    "local/lib/python3*/site-packages",
+    "local/lib/python3*/dist-packages",
+)
+"""Where an installation keeps Python packages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,22 @@ def find_toolchain(
     if shown is not None and str(shown / "bin") not in path:
         shown = None
     return Toolchain(_outermost(mounts), tuple(dict.fromkeys(path)), (str(python), "python3"), shown)
+
+
+def covered(mounts: Sequence[Path], hidden: Sequence[str], packages: Sequence[str]) -> list[Path]:
+    """Where inside the mounts something is to be shown empty: whatever name a mount has, and what is there."""
+    found = [Path(path) for path in hidden if Path(path).exists()]
+    if packages:
+        sites = [site for mount in mounts for pattern in SITES for site in mount.glob(pattern)]
+        names = [name for package in packages for name in (package, f"{package}.py")]
+        found += [site / name for site in sites for name in names if (site / name).exists()]
+    places: dict[Path, None] = {}
+    for real in (Path(os.path.realpath(each)) for each in found):
+        for mount in mounts:
+            below = Path(os.path.realpath(mount))
+            if real != below and _below(real, below):
+                places[mount / real.relative_to(below)] = None
+    return [place for place in places if not any(place != other and _below(place, other) for other in places)]
 
 
 def _take_folder(folder: Path, home: Path, mounts: list[Path]) -> bool:

@@ -36,6 +36,7 @@ from sandboxes.bubblewrap.tree import Known
 from sandboxes.channel.channel import Channel
 from sandboxes.channel.client import open_way_out, tell_limits
 from sandboxes.channel.frames import Ready
+from sandboxes.host_root import folder_mounts
 from sandboxes.launch import CAPABILITIES, ENVIRONMENT, entrypoint, runner_payload
 from sandboxes.network import egress
 from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, Owner, is_anothers, is_dead, read_labels, this_owner
@@ -52,7 +53,7 @@ from sandboxes.protocol import (
 )
 from sandboxes.saving import UNKNOWN_REQUESTS
 from sandboxes.threads import in_thread
-from sandboxes.toolchain import SYSTEM_PATH, find_toolchain
+from sandboxes.toolchain import SYSTEM_PATH, covered, find_toolchain
 
 NAME = "bubblewrap"
 MISSING = (
@@ -217,7 +218,8 @@ class BubblewrapBackend:
             env["VIRTUAL_ENV"] = str(tools.virtual_env)
         env |= spec.env
         shown = ((group.oom_file, f"/sys/fs/cgroup/{group.oom_name}"),) if group.oom_file else ()
-        view = View(bwrap, files, etc, tools.mounts, env, shown)
+        hidden = covered([*folder_mounts(), *tools.mounts], spec.hidden, spec.hidden_packages)
+        view = View(bwrap, files, etc, tools.mounts, env, shown, tuple(hidden))
         return Made(view, group, tools.pythons, users if users and users.inside else None)
 
     def _view(self, left: Scratch) -> View:

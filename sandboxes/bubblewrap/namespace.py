@@ -23,10 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandboxes.bubblewrap import enter, seccomp
-from sandboxes.bubblewrap.scratch import PLACES, Scratch
+from sandboxes.bubblewrap.scratch import GIVEN_FOLDER, PLACES, Scratch
 from sandboxes.host_root import TOP, folder_mounts
 from sandboxes.inside.identity import RUNNER
-from sandboxes.protocol import AGENT_GID, AGENT_UID
+from sandboxes.protocol import AGENT_GID, AGENT_UID, GIVEN
 
 FIRST_USER, SANDBOXES = 1_900_000_000, 25_000_000
 """Host users for sandboxes: above what any distribution or container engine hands out."""
@@ -43,7 +43,12 @@ PROCESSORS = Path("/sys/devices/system/cpu")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a program inside sees. `shown` are files and folders of the host, read-only, and where."""
+    """What a program inside sees.
+
+    `shown` are files and folders of the host, read-only, and where; `hidden` what of the toolchain is shown empty.
+    Commands can write to the scratch folders if these are `writable`; while `giving`, what is unpacked there can
+    write to GIVEN too.
+    """
 
     bwrap: str
     scratch: Scratch
@@ -51,7 +56,9 @@ class View:
     toolchain: tuple[Path, ...]
     env: Mapping[str, str]
     shown: tuple[tuple[Path, str], ...] = ()
+    hidden: tuple[Path, ...] = ()
     writable: bool = True
+    giving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +147,12 @@ def start(
     words += _folders_above([target for _, target in shown])
     for source, target in shown:
         words += ["--ro-bind", place(source), target]
+    for hidden in view.hidden:
+        empty = ["--tmpfs", str(hidden), "--remount-ro"] if hidden.is_dir() else ["--ro-bind", "/dev/null"]
+        words += [*empty, str(hidden)]
+    if (given := view.scratch.files / GIVEN_FOLDER).is_dir():  # what is saved for a dead owner may be older
+        words += ["--perms", "755", "--dir", GIVEN]
+        words += ["--bind" if view.giving else "--ro-bind", place(given), GIVEN]
     for name, target in PLACES.items():
         words += ["--bind" if view.writable else "--ro-bind", place(view.scratch.files / name), target]
     words += ["--remount-ro", "/", "--chdir", "/"]

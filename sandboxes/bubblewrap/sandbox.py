@@ -22,6 +22,7 @@ from sandboxes.channel.channel import Channel
 from sandboxes.channel.client import RunnerClient
 from sandboxes.ownership import this_owner
 from sandboxes.protocol import (
+    GIVEN,
     WORKSPACE,
     Checkpoint,
     ExecResult,
@@ -147,6 +148,11 @@ class BubblewrapSandbox:
         if self._channel.ended.done():
             raise self._channel.lost()
         await unpack(self._view, archive, target)
+
+    async def give(self, archive: Path) -> None:
+        if self._channel.ended.done():
+            raise self._channel.lost()
+        await unpack(replace(self._view, giving=True), archive, GIVEN)
 
     async def download(self, path: str = WORKSPACE) -> AsyncIterator[bytes]:
         async with aclosing(pack(self._view, path)) as pieces:

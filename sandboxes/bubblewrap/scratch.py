@@ -39,6 +39,8 @@ from sandboxes.protocol import SandboxError
 
 PLACES = {"workspace": "/workspace", "home": host_root.HOME, "tmp": "/tmp", "vartmp": "/var/tmp"}  # noqa: S108
 """Folders below `files`, and where they are inside."""
+GIVEN_FOLDER = "given"
+"""The one below `files` that commands see as GIVEN, and cannot write to."""
 ENDS_SECONDS = 15.0
 OLD_SECONDS = 30 * 86400
 HOSTS = "127.0.0.1 localhost sandbox\n::1 localhost sandbox\n"
@@ -142,7 +144,7 @@ def create(
     about = {"labels": dict(labels), "user": user, "groups": [str(g) for g in groups]}
     store_json(new / "owner.json", about)
     (new / "files").mkdir(mode=0o755)
-    for place in PLACES:
+    for place in (*PLACES, GIVEN_FOLDER):
         (new / "files" / place).mkdir()
         (new / "files" / place).chmod(0o1777 if "tmp" in place else 0o755)
         if user is not None:

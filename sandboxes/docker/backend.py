@@ -40,7 +40,7 @@ from sandboxes.protocol import (
     SandboxUnavailable,
 )
 from sandboxes.threads import in_thread
-from sandboxes.toolchain import find_toolchain
+from sandboxes.toolchain import covered, find_toolchain
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -223,6 +223,7 @@ class DockerBackend:
         tools = find_toolchain(self._environ, self._host_paths)
         folders = [*folder_mounts(), *tools.mounts]
         mounts = [docker.types.Mount(str(f), str(f), type="bind", read_only=True) for f in folders]
+        mounts += [containers.empty(place) for place in covered(folders, spec.hidden, spec.hidden_packages)]
         env = {"PATH": ":".join(tools.path)}
         if tools.virtual_env:
             env["VIRTUAL_ENV"] = str(tools.virtual_env)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import docker.types
@@ -96,6 +97,25 @@ def host_config(
         **memory,
         **cpus,
     )
+
+
+def empty(place: Path) -> docker.types.Mount:
+    """Something of the host that is shown without its content."""
+    if place.is_dir():
+        return docker.types.Mount(
+            str(place), None, type="tmpfs", read_only=True, tmpfs_size=4096, tmpfs_mode=0o555
+        )
+    return docker.types.Mount(str(place), "/dev/null", type="bind", read_only=True)
+
+
+def one_folder(path: str) -> bytes:
+    """A tar archive, for the root, of one folder of root's that everybody may enter."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        folder = tarfile.TarInfo(path.lstrip("/"))
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(folder)
+    return out.getvalue()
 
 
 def agent_folders() -> bytes:

@@ -16,12 +16,14 @@ from sandboxes.channel.arguments import path_bytes
 from sandboxes.channel.background import Background
 from sandboxes.channel.channel import Channel
 from sandboxes.docker import checkpoints
+from sandboxes.docker.container import one_folder
 from sandboxes.docker.engine import ENGINE_ERRORS, Engine, lost_or_unavailable
 from sandboxes.docker.tar_owner import with_owner
 from sandboxes.ownership import this_owner
 from sandboxes.protocol import (
     AGENT_GID,
     AGENT_UID,
+    GIVEN,
     WORKSPACE,
     Checkpoint,
     ExecResult,
@@ -182,14 +184,20 @@ class DockerSandbox:
             made = await self.exec(["mkdir", "-p", "--", path_bytes(target)], max_output=1000)
             if made.exit_code != 0:
                 raise FileError("bad_path", target, made.output.text().strip())
-        try:
-            await in_thread(self._put, archive, target)
-        except ENGINE_ERRORS as e:
-            raise lost_or_unavailable(self._engine, self._name, e) from e
+        await self._ask_engine(self._put, archive, target, (AGENT_UID, AGENT_GID))
 
-    def _put(self, archive: Path, target: str) -> None:
+    async def give(self, archive: Path) -> None:
+        if self._channel.ended.done():
+            raise self._channel.lost()
+        await self._ask_engine(self._give, archive)
+
+    def _give(self, archive: Path) -> None:
+        self._engine.client().put_archive(self._container, "/", one_folder(GIVEN))
+        self._put(archive, GIVEN, (0, 0))
+
+    def _put(self, archive: Path, target: str, owner: tuple[int, int]) -> None:
         with archive.open("rb") as f:
-            self._engine.client().put_archive(self._container, target, with_owner(f, AGENT_UID, AGENT_GID))
+            self._engine.client().put_archive(self._container, target, with_owner(f, *owner))
 
     async def download(self, path: str = WORKSPACE) -> AsyncIterator[bytes]:
         path_bytes(path)
