@@ -25,7 +25,7 @@ from pydantic_core import PydanticSerializationError
 from agent import chain
 from agent.asked import AdviceGiven, AlwaysGranted, ConstraintHeard, QuestionAnswered, QuestionAsked
 from agent.event import Event
-from agent.models.protocol import ToolCall, Usage
+from agent.models.protocol import Tokens, ToolCall, Usage
 from agent.network_events import NetworkFinished, NetworkRequested
 from agent.outcomes import Outcome
 from agent.texts import masked, without_surrogates
@@ -132,6 +132,7 @@ class ModelReplied(Event):
     estimated: bool = False
     cost: float | None = None
     seconds: float = 0.0
+    tokens: Tokens | None = None
 
 
 class GateDecided(Event):

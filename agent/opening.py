@@ -318,6 +318,7 @@ def _make_work(session: Session, sandbox: Sandbox) -> Work:
         submitted=lambda: prepare_check(session),
         heard=partial(hear, session),
         steering=session.steering,
+        want_tokens=settings.tokens,
     )
 
 

@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     """US dollars for a million tokens: IN/OUT or IN/CACHED/OUT."""
     history: bool = False
     """Give the sandbox the repository's history instead of a single commit."""
+    tokens: bool = False
+    """Ask the service for token ids and log probabilities, and journal them: training wants them."""
     max_steps: int | None = Field(default=100, ge=1)
     """Model turns."""
     max_tokens: int | None = Field(default=None, ge=1)

@@ -86,6 +86,7 @@ class Work:
     heard: Callable[[str], Awaitable[None]] = _unheard
     greeting: UserMessage | None = None
     steering: Steering = field(default_factory=Steering)
+    want_tokens: bool = False
     specs: tuple[ToolSpec, ...] = field(init=False)
     used: Spent = field(init=False)
     _counted: int = field(init=False)
@@ -157,6 +158,7 @@ class Work:
         """
         if purpose != TURN:
             request = _masked(request, self.bench.secrets)
+        request = request.model_copy(update={"want_tokens": self.want_tokens})
         self.record(request_event(request, known, self.model.name, purpose))
         start = time.monotonic()
         reply = await self.model.complete(request, self.watch.text)
@@ -172,6 +174,7 @@ class Work:
                 estimated=reply.estimated,
                 cost=cost(reply.usage, self.prices),
                 seconds=round(time.monotonic() - start, 3),
+                tokens=reply.tokens,
             )
         )
         return reply.model_copy(update={"calls": calls})

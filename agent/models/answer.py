@@ -8,6 +8,7 @@ calls: in pieces or whole, with ids first, repeated or missing, with one index f
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,11 +16,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator
 
-from agent.models.protocol import Reply, Request, ToolCall, Usage
+from agent.models.protocol import Reply, Request, Tokens, ToolCall, Usage
 from agent.models.wire import is_object, wire_text
 
 MAX_CHARS = 8 << 20
 """The longest answer taken, text and arguments together, in characters."""
+
+LEAST_LOGPROB = -9999.0
+"""What stands for the logarithm of no probability at all, which JSON has no number for."""
 
 BYTES_PER_TOKEN = 4
 """What an estimate of tokens goes by when the service counts none."""
@@ -55,11 +59,24 @@ class _Piece(BaseModel):
     tool_calls: list[_CallPiece] | None = None
 
 
+class _TokenLogprob(BaseModel):
+    """One sampled token; llama.cpp says its `id`, too."""
+
+    logprob: float
+    id: int | None = None
+
+
+class _Logprobs(BaseModel):
+    content: list[_TokenLogprob] | None = None
+
+
 class _Choice(BaseModel):
     index: int = 0
     delta: _Piece | None = None
     message: _Piece | None = None
     finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+    token_ids: list[int] | None = None
 
 
 class _InputDetails(BaseModel):
@@ -78,6 +95,7 @@ class Chunk(BaseModel):
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
     model: str | None = None
+    prompt_token_ids: list[int] | None = None
 
 
 class AnswerTooLong(ValueError):
@@ -102,6 +120,9 @@ class Answer:
         self._usage: _Usage | None = None
         self._model = ""
         self._chars = 0
+        self._prompt: list[int] = []
+        self._sampled: list[int] = []
+        self._logprobs: list[float] = []
 
     @property
     def finished(self) -> bool:
@@ -112,9 +133,11 @@ class Answer:
         """Take in one chunk and return the text that is new in it. Raises AnswerTooLong."""
         self._usage = chunk.usage or self._usage
         self._model = chunk.model or self._model
+        self._prompt = chunk.prompt_token_ids or self._prompt
         choice = next((c for c in chunk.choices or [] if c.index == 0), None)
         if choice is None:
             return ""
+        self._feed_tokens(choice)
         piece = choice.delta or choice.message or _Piece()
         text = _whole_characters((piece.content or "") + (piece.refusal or ""))
         if text:
@@ -126,6 +149,24 @@ class Answer:
             raise AnswerTooLong
         self._finish = choice.finish_reason or self._finish
         return text
+
+    def _feed_tokens(self, choice: _Choice) -> None:
+        said = (choice.logprobs and choice.logprobs.content) or []
+        self._logprobs += [each.logprob if math.isfinite(each.logprob) else LEAST_LOGPROB for each in said]
+        self._sampled += choice.token_ids or [each.id for each in said if each.id is not None]
+        if max(len(self._sampled), len(self._logprobs)) > MAX_CHARS:
+            raise AnswerTooLong
+
+    def _tokens(self) -> Tokens | None:
+        """What the service told of tokens; log probabilities only where there is one for each."""
+        if not (self._prompt or self._sampled or self._logprobs):
+            return None
+        fit = not self._sampled or len(self._logprobs) == len(self._sampled)
+        return Tokens(
+            prompt=tuple(self._prompt),
+            output=tuple(self._sampled),
+            logprobs=tuple(self._logprobs) if fit else (),
+        )
 
     def _feed_call(self, piece: _CallPiece) -> None:
         function = piece.function or _Function()
@@ -164,6 +205,7 @@ class Answer:
             model=self._model,
             retries=retries,
             estimated=self._usage is None,
+            tokens=self._tokens(),
         )
 
     def _named_calls(self, taken: Iterable[str]) -> tuple[ToolCall, ...]:

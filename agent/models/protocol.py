@@ -49,7 +49,10 @@ class ToolSpec(Frozen):
 
 
 class Request(Frozen):
-    """What is asked of the model. Unset sampling values are left to the service; `stop` texts end the answer."""
+    """What is asked of the model. Unset sampling values are left to the service; `stop` texts end the answer.
+
+    `want_tokens` asks for token ids and log probabilities, which services without them refuse or leave out.
+    """
 
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
@@ -57,6 +60,7 @@ class Request(Frozen):
     seed: int | None = None
     max_output_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    want_tokens: bool = False
 
 
 class Usage(Frozen):
@@ -74,6 +78,18 @@ class Usage(Frozen):
         )
 
 
+class Tokens(Frozen):
+    """The tokens of one turn, where the service was asked for them and gave them; empty what it did not give.
+
+    `output` and `logprobs` (natural logarithms) are of what the model sampled, one number a token. `prompt` is the
+    whole prompt of the turn.
+    """
+
+    prompt: tuple[int, ...] = ()
+    output: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+
+
 class Reply(Frozen):
     """A whole, unbroken answer. `estimated` says that the service gave no usage and it was estimated."""
 
@@ -84,6 +100,7 @@ class Reply(Frozen):
     model: str = ""
     retries: int = 0
     estimated: bool = False
+    tokens: Tokens | None = None
 
 
 class ModelError(Exception):

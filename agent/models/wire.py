@@ -63,9 +63,10 @@ def wire_body(request: Request, model: str, limit_name: str) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": model,
         "messages": [wire_message(message) for message in request.messages],
-        "stream": True,
-        "stream_options": {"include_usage": True},
+        "stream": not request.want_tokens,  # llama.cpp gives no probabilities of streamed calls
     }
+    if body["stream"]:
+        body["stream_options"] = {"include_usage": True}
     if request.tools:
         body["tools"] = [wire_tool(tool) for tool in request.tools]
     if request.temperature is not None:
@@ -74,6 +75,8 @@ def wire_body(request: Request, model: str, limit_name: str) -> dict[str, Any]:
         body["seed"] = request.seed
     if request.max_output_tokens is not None:
         body[limit_name] = request.max_output_tokens
+    if request.want_tokens:
+        body |= {"logprobs": True, "return_token_ids": True}  # the second is vLLM's own
     if request.stop:
         body["stop"] = list(request.stop)
     return body

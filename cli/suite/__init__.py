@@ -7,10 +7,12 @@ import typer
 from cli.suite.check import check
 from cli.suite.compare import compare
 from cli.suite.explain import explain
+from cli.suite.export import export
 from cli.suite.run import run
 
 app = typer.Typer(no_args_is_help=True, help="Benchmark tasks: how often an agent succeeds, and why it fails.")
 app.command("check")(check)
 app.command("run")(run)
 app.command("explain")(explain)
+app.command("export")(export)
 app.command("compare")(compare)

@@ -17,7 +17,7 @@ import asyncio
 import os
 import shutil
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -39,6 +39,7 @@ from agent.journal import (
     SessionEnded,
     SessionStarted,
 )
+from agent.models.protocol import Model
 from agent.models.select import default_model_name, make_model
 from agent.outcomes import Outcome, UsageProblem
 from agent.repository.changes import take_out
@@ -98,6 +99,8 @@ class Attempt:
     backend: Backend
     pool: Backend
     interrupt: Interrupt = field(default_factory=Interrupt)
+    model: Callable[[], Model] | None = None
+    """What makes the model, where that is not one that the agent's settings name."""
 
     @property
     def patch(self) -> Path:
@@ -290,7 +293,7 @@ async def _session(agent: Agent, attempt: Attempt) -> Ended:
         backend=attempt.backend,
         approver=PatientApprover(chain),
         watch=watch,
-        make_model=lambda: make_model(settings.model or "", base_url=settings.base_url),
+        make_model=attempt.model or (lambda: make_model(settings.model or "", base_url=settings.base_url)),
         secrets=Secrets(),
         interrupt=attempt.interrupt,
         let_go=chain.close,

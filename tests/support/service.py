@@ -87,6 +87,8 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             if answer.raw is not None or answer.status != 200:
                 data = answer.raw or json.dumps({"error": {"message": answer.text, "type": "error"}}).encode()
                 self.send_response(answer.status)
+                if data.startswith(b"{"):
+                    self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
