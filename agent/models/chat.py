@@ -71,6 +71,11 @@ class ChatModel:
     def name(self) -> str:
         return self._where.model
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """The service itself, for what speaks to it in another way. It has the key."""
+        return self._where
+
     async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
         """See the protocol. Raises ModelError; ContextOverflow when the request is too long for the model."""
         show = on_text or _nowhere

@@ -16,6 +16,7 @@ from agent.models import local_server
 from agent.models.chat import ChatModel
 from agent.models.control import harmless, restored
 from agent.models.embedded import missing, verified
+from agent.models.errors import Endpoint
 from agent.models.profiles import LOCAL, LOCAL_CONTEXT
 from agent.models.protocol import ModelError, Reply, Request
 
@@ -56,6 +57,11 @@ class LocalModel:
     def url(self) -> str | None:
         """Where the child listens, once it does."""
         return self._url
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """The child's service, once it is started; only this process knows the key."""
+        return self._chat.endpoint if self._chat else None
 
     async def start(self) -> None:
         """Start the child and wait until it answers; harmless to repeat. Raises ModelError."""

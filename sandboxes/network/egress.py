@@ -229,7 +229,8 @@ class Proxy:
         number = self._last
         try:
             name = decide(self._rules, host, port)
-            addresses = check_addresses(await self._resolve(name, port))
+            own = self._egress.served.get(name)
+            addresses = () if own else check_addresses(await self._resolve(name, port))
         except Refused as e:
             self._tell(Asked(number, host, port, method, "refused", str(e)))
             raise
@@ -243,7 +244,7 @@ class Proxy:
         problem = "it was interrupted"
         try:
             believed = (self._egress.outside.tls(), name) if injected else None
-            connected = await self._dial(addresses, port, believed)
+            connected = await own() if own else await self._dial(addresses, port, believed)
             try:
                 async with asyncio.timeout(IDLE_SECONDS) as limit:
                     way = Way(connected, limit)

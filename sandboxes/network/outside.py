@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
@@ -107,10 +107,12 @@ class Injection:
 class Egress:
     """What serves the requests of one sandbox. `on_news` is told of each as it happens.
 
-    `secrets` are those that `injections` name; commands in the sandbox never hold them.
+    `secrets` are those that `injections` name; commands in the sandbox never hold them. `served` are names that
+    stand for Bridle itself: a listed one is neither looked up nor dialled, but connected to by what is given here.
     """
 
     outside: Outside = field(default_factory=Outside)
     on_news: Callable[[News], None] | None = None
     injections: tuple[Injection, ...] = ()
     secrets: Secrets = field(default_factory=Secrets)
+    served: Mapping[str, Callable[[], Awaitable[Connected]]] = field(default_factory=dict)

@@ -19,7 +19,7 @@ import shutil
 import tarfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -39,7 +39,7 @@ from agent.journal import (
     SessionEnded,
     SessionStarted,
 )
-from agent.models.protocol import Model
+from agent.models.protocol import Model, ModelError
 from agent.models.select import default_model_name, make_model
 from agent.outcomes import Outcome, UsageProblem
 from agent.repository.changes import take_out
@@ -52,10 +52,13 @@ from agent.store import Store, open_journal
 from agent.workspace import open_workspace, set_up_git
 from sandboxes.protocol import WORKSPACE, Backend, Sandbox
 from sandboxes.secrets import Secrets
+from tasks.agents.gateway import Gateway, gateway_for
 from tasks.environments.prepare import Prepared
 
 MAX_OUTPUT = 32768
 _PLACE = "/tmp/task"  # noqa: S108 -- inside
+_OF_A_MODEL = {"model", "base_url", "price", "max_steps", "max_tokens", "max_cost"}
+"""Settings that a command takes: its requests go to that model, within those limits."""
 Kind = Literal["oracle", "nop", "script", "command", "bridle", "wrong"]
 
 
@@ -73,7 +76,8 @@ class Agent(BaseModel):
     @property
     def name(self) -> str:
         """What reports call it."""
-        return f"{self.kind} {self.options['model']}" if self.kind == "bridle" else self.kind
+        said = self.command.split()[0] if self.kind == "command" else ""
+        return " ".join(filter(None, (self.kind, said, str(self.options.get("model", "")))))
 
 
 class Ended(BaseModel):
@@ -118,25 +122,30 @@ def parse_agent(text: str, options: dict[str, Any]) -> Agent:
     kind, _, rest = text.partition(":")
     given = {name: value for name, value in options.items() if value is not None}
     if kind == "bridle" and not rest:
-        settings = load(given)
-        model = settings.model or default_model_name()
-        make_model(model, base_url=settings.base_url)  # a wrong name or a missing key shows before the run begins
-        said = settings.model_copy(update={"model": model}).model_dump(mode="json", exclude_none=True)
+        said = _settings(given)
         if "autonomy" not in given:
             said.pop("autonomy")  # then a task may name its own
         return Agent(kind="bridle", options=said)
+    if kind == "command" and rest and given.keys() <= _OF_A_MODEL:
+        return Agent(kind="command", command=rest, options=_settings(given) if given else {})
     if given:
-        raise UsageProblem(f"--{min(given).replace('_', '-')} is for --agent bridle; {text} takes no settings")
+        raise UsageProblem(f"--{min(given.keys()).replace('_', '-')} is for --agent bridle, and not for {text}")
     if kind in ("oracle", "nop") and not rest:
         return Agent(kind="oracle" if kind == "oracle" else "nop")
-    if kind == "command" and rest:
-        return Agent(kind="command", command=rest)
     if kind == "script" and rest:
         try:
             return Agent(kind="script", command=Path(rest).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise UsageProblem(f"the script {rest} cannot be read: {error}") from error
     raise UsageProblem(f"no agent {text!r}: give oracle, nop, bridle, command:LINE or script:FILE")
+
+
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    """The settings that results depend on, the model's name among them. Raises UsageProblem."""
+    settings = load(given)
+    model = settings.model or default_model_name()
+    make_model(model, base_url=settings.base_url)  # a wrong name or a missing key shows before the run begins
+    return settings.model_copy(update={"model": model}).model_dump(mode="json", exclude_none=True)
 
 
 async def work(agent: Agent, attempt: Attempt) -> Ended:
@@ -148,7 +157,10 @@ async def work(agent: Agent, attempt: Attempt) -> Ended:
             attempt.patch.write_bytes(b"")
             ended = Ended(outcome=Outcome.DONE, detail="did nothing")
         else:
-            ended = await _in_sandbox(agent, attempt, journal)
+            try:
+                ended = await _in_sandbox(agent, attempt, journal)
+            except ModelError as error:
+                ended = Ended(outcome=Outcome.MODEL_FAILED, detail=str(error))
         journal.append(SessionEnded(outcome=ended.outcome, detail=ended.detail, resumable=False), durable=True)
     return ended
 
@@ -173,10 +185,10 @@ def _journal(attempt: Attempt, agent: Agent) -> Journal:
 async def _in_sandbox(agent: Agent, attempt: Attempt, journal: Journal) -> Ended:
     """Run a script or a command line in a sandbox of the task, then take what it changed."""
     prepared, task = attempt.prepared, attempt.prepared.task
-    async with _sandbox(attempt, journal) as sandbox:
+    async with _model(agent, journal) as gateway, _sandbox(attempt, journal, gateway) as sandbox:
         argv = await _argv(agent, attempt, sandbox)
         journal.append(CallStarted(call="agent", tool="shell", arguments=" ".join(argv)[:4000]))
-        env = {"BRIDLE_TASK": f"{_PLACE}/instruction.md"}
+        env = {"BRIDLE_TASK": f"{_PLACE}/instruction.md", **(gateway.environment if gateway else {})}
         if agent.kind in ("oracle", "wrong"):
             env |= {**task.file.solution.env, "BRIDLE_SOLUTION": f"{_PLACE}/solution/solve.sh"}
         limit = task.file.agent.timeout_sec
@@ -202,17 +214,33 @@ async def _in_sandbox(agent: Agent, attempt: Attempt, journal: Journal) -> Ended
         outcome, detail = Outcome.DONE, f"exit code {result.exit_code}"
         if result.ending == "timeout":
             outcome, detail = Outcome.BUDGET, f"{limit:g} s have passed, the task's limit"
+        elif gateway and gateway.over:
+            outcome, detail = Outcome.BUDGET, f"the budget is used up: {gateway.over}"
+        elif gateway and gateway.problem:
+            outcome, detail = Outcome.MODEL_FAILED, gateway.problem
         journal.append(
             PatchTaken(outcome=outcome, detail=detail, files=patch.files, added=patch.added, removed=patch.removed)
         )
-    return Ended(outcome=outcome, detail=detail)
+    return Ended(outcome=outcome, detail=detail, spent=gateway.spent if gateway else Spent())
 
 
 @asynccontextmanager
-async def _sandbox(attempt: Attempt, journal: Journal) -> AsyncIterator[Sandbox]:
+async def _model(agent: Agent, journal: Journal) -> AsyncIterator[Gateway | None]:
+    """The model of a command that is given one."""
+    if not agent.options:
+        yield None
+        return
+    async with gateway_for(Settings(**agent.options), journal) as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def _sandbox(attempt: Attempt, journal: Journal, gateway: Gateway | None) -> AsyncIterator[Sandbox]:
     prepared = attempt.prepared
-    spec = prepared.spec("suite.work", attempt.state)
-    sandbox = await open_workspace(attempt.pool, spec, prepared.archive, WORKSPACE)
+    spec, source = prepared.spec("suite.work", attempt.state), attempt.pool
+    if gateway is not None:
+        spec, source = replace(spec, network=gateway.network, egress=gateway.egress), attempt.backend
+    sandbox = await open_workspace(source, spec, prepared.archive, WORKSPACE)
     try:
         journal.append(
             SandboxOpened(
