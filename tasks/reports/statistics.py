@@ -1,39 +1,57 @@
-"""Numbers about attempts: rates that are never without an interval, and comparisons that may say "can't tell".
+"""Numbers about attempts: rates and means that are never without an interval, and comparisons that may say "can't tell".
 
-All functions are pure. A rate is a fraction of 1; `confidence` is that of a two-sided interval.
+All functions are pure. A rate is a fraction of 1; `confidence` is that of a two-sided interval. Tasks are what was
+drawn at random, and attempts at one task are alike: intervals are over tasks, and each task weighs the same.
+See docs/numbers.md for what each formula is and how well its intervals were found to hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import comb, sqrt
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from math import atan, comb, exp, lcm, log, pi, sqrt
 from statistics import NormalDist
-from typing import Literal, NamedTuple
+from typing import Literal
 
 CONFIDENCE = 0.95
+FEWEST_TASKS = 6
+"""With fewer pairs no exact test can come out under 0.05, whatever they show."""
+MAX_BITS = 40_000_000
+"""How large a number may grow that counts choices of signs; differences are rounded to what fits."""
+Verdict = Literal["better", "worse", "can't tell"]
 
 
-class Interval(NamedTuple):
-    """A rate and the bounds of its interval."""
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A rate or a mean and the bounds of its interval."""
 
-    rate: float
+    value: float
     low: float
     high: float
 
     def text(self) -> str:
-        """In per cent, as `67 % (39-86%)`."""
-        return f"{self.rate:.0%} ({self.low:.0%}-{self.high:.0%})".replace("%", " %", 1).replace("%-", "-")
+        """A rate in per cent, as `67 % (39–86 %)`."""
+        return f"{self.value * 100:.0f} % ({self.low * 100:.0f}–{self.high * 100:.0f} %)"
 
 
-class Comparison(NamedTuple):
-    """What B is against A: tasks that only one of them does better, the exact p-value, and the verdict."""
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What B is against A on the tasks that both have.
 
+    `only_a`, `only_b`: tasks that only one of them does better. `p_value` is exact. `difference` is B's rate less
+    A's. `detectable` is the smallest difference that so many tasks, as alike as these, would show four times in
+    five; None where no difference could ever show.
+    """
+
+    tasks: int
     only_a: int
     only_b: int
+    difference: Interval
     p_value: float
-    verdict: Literal["better", "worse", "can't tell"]
-    detectable: float
-    """The smallest difference of rates that so many tasks would show four times in five."""
+    verdict: Verdict
+    detectable: float | None
 
 
 def pass_at_k(attempts: int, passed: int, k: int) -> float:
@@ -52,7 +70,7 @@ def wilson(passed: float, attempts: float, confidence: float = CONFIDENCE) -> In
     """Wilson's score interval; without attempts nothing is known, and the interval says so."""
     if attempts <= 0:
         return Interval(0.0, 0.0, 1.0)
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    z = _z(confidence)
     rate = passed / attempts
     middle = (rate + z * z / (2 * attempts)) / (1 + z * z / attempts)
     half = z / (1 + z * z / attempts) * sqrt(rate * (1 - rate) / attempts + z * z / (4 * attempts * attempts))
@@ -60,53 +78,180 @@ def wilson(passed: float, attempts: float, confidence: float = CONFIDENCE) -> In
 
 
 def clustered(tasks: Sequence[tuple[int, int]], confidence: float = CONFIDENCE) -> Interval:
-    """The rate over (passed, attempts) of each task, with an interval that knows attempts of a task are alike.
+    """The mean over tasks of passed / attempts, from (passed, attempts) of each; see `mean_rate`."""
+    known = [each for each in tasks if each[1] > 0]
+    return mean_rate([c / n for c, n in known], sum(n for _, n in known), confidence)
 
-    Wilson's, with as many attempts as independent ones would have to be for the same standard error; at least as
-    wide as that of one attempt a task where all attempts of each task agree.
+
+def mean_rate(rates: Sequence[float], attempts: int, confidence: float = CONFIDENCE) -> Interval:
+    """The mean of one rate a task, with an interval that knows attempts of a task are alike.
+
+    Wilson's, with as many attempts as independent ones would have to be for the same standard error: at most
+    `attempts`, all there were, and as few as there are tasks where every task says the same of all its attempts.
     """
-    tasks = [each for each in tasks if each[1] > 0]
-    attempts = sum(n for _, n in tasks)
+    tasks = len(rates)
     if not tasks:
         return wilson(0, 0, confidence)
-    rate = sum(c for c, _ in tasks) / attempts
-    if len(tasks) == 1 or rate in (0.0, 1.0):
-        return wilson(rate * len(tasks), len(tasks), confidence)
-    groups = len(tasks)
-    variance = groups / (groups - 1) * sum((c - rate * n) ** 2 for c, n in tasks) / attempts**2
-    alike = rate * (1 - rate) / variance if variance > 0 else attempts
+    rate = sum(rates) / tasks
+    if tasks == 1 or rate in (0.0, 1.0):
+        return wilson(rate * tasks, tasks, confidence)
+    variance = sum((each - rate) ** 2 for each in rates) / (tasks - 1) / tasks
+    alike = rate * (1 - rate) / variance if variance > 0 else float(attempts)
     effective = max(1.0, min(float(attempts), alike))
     return wilson(rate * effective, effective, confidence)
 
 
+def ratio(amounts: Sequence[float], counts: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
+    """The sum of amounts over the sum of counts, one of each a task, such as dollars for each solved attempt.
+
+    The interval is made on a scale of logarithms, with Student's t: amounts are skewed, and never below zero.
+    None where nothing can be said: fewer than two tasks, or no count or no amount at all.
+    """
+    tasks, total, count = len(amounts), sum(amounts), sum(counts)
+    if tasks < 2 or total <= 0 or count <= 0:
+        return None
+    value = total / count
+    spread = tasks / (tasks - 1) * sum((x - value * y) ** 2 for x, y in zip(amounts, counts, strict=True))
+    factor = exp(min(700.0, student(tasks - 1, confidence) * sqrt(spread) / total))
+    return Interval(value, value / factor, value * factor)
+
+
+def events_per(events: Sequence[int], counts: Sequence[int], confidence: float = CONFIDENCE) -> Interval | None:
+    """Events over counts, one of each a task; where there were none, up to as many as chance hides (Poisson)."""
+    if sum(events) == 0 and sum(counts) > 0:
+        return Interval(0.0, 0.0, -log((1 - confidence) / 2) / sum(counts))
+    return ratio(events, counts, confidence)
+
+
 def mcnemar(only_a: int, only_b: int) -> float:
     """The exact two-sided p-value for so many discordant pairs."""
-    n = only_a + only_b
-    if n == 0:
-        return 1.0
-    tail = sum(comb(n, i) for i in range(min(only_a, only_b) + 1))
-    return float(min(1.0, tail / 2 ** (n - 1)))
+    return sign_flips([Fraction(1)] * only_b + [Fraction(-1)] * only_a)
 
 
-def minimum_detectable(tasks: int, rate: float, *, confidence: float = CONFIDENCE, power: float = 0.8) -> float:
-    """The smallest difference between two runs of `tasks` tasks that would be seen with `power`; at most 1."""
-    if tasks <= 0:
-        return 1.0
-    z = NormalDist().inv_cdf(0.5 + confidence / 2) + NormalDist().inv_cdf(power)
-    spread = max(rate * (1 - rate), 1 / (4 * tasks))  # a rate of 0 or 1 is not known that well
-    return min(1.0, z * sqrt(2 * spread / tasks))
+def sign_flips(differences: Sequence[Fraction]) -> float:
+    """The exact two-sided p-value of paired differences: how often would random signs make a sum as far from zero?
+
+    With differences of -1, 0 and 1 this is McNemar's exact test. All sign choices are counted at once: the count
+    for each sum is a digit of one large number, in a base that no count reaches. Where the differences have many
+    denominators, they are rounded to a grid, of 1/160 with 500 tasks.
+    """
+    different = [each for each in differences if each]
+    grid = max(1, MAX_BITS // (len(different) + 1) ** 2)
+    scale = min(lcm(*(each.denominator for each in different)), grid)
+    steps = [round(each * scale) for each in different]
+    digit = len(steps) + 1
+    ways = 1
+    for step in steps:
+        ways += ways << (abs(step) * digit)
+    smaller = min(sum(step for step in steps if step > 0), -sum(step for step in steps if step < 0))
+    tail = ways & ((1 << ((smaller + 1) * digit)) - 1)
+    count = tail % ((1 << digit) - 1) if steps else 1  # the sum of its digits
+    return min(1.0, float(Fraction(2 * count, 1 << len(steps))))
 
 
-def compare(pairs: Sequence[tuple[float, float]], confidence: float = CONFIDENCE) -> Comparison:
-    """What B is against A, from both rates on each task: McNemar's exact test; with several attempts, signs."""
-    only_a = sum(a > b for a, b in pairs)
-    only_b = sum(b > a for a, b in pairs)
-    p_value = mcnemar(only_a, only_b)
-    rate = sum(a for a, _ in pairs) / len(pairs) if pairs else 0.0
-    detectable = minimum_detectable(len(pairs), rate, confidence=confidence)
-    if p_value >= 1 - confidence:
-        return Comparison(only_a, only_b, p_value, "can't tell", detectable)
-    return Comparison(only_a, only_b, p_value, "better" if only_b > only_a else "worse", detectable)
+def paired_difference(differences: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """The mean of paired differences from -1 to 1. Bonett and Price's interval: two tasks more, one for each side.
+
+    They keep the interval from closing where all tasks agree. Without tasks nothing is known.
+    """
+    tasks = len(differences)
+    if not tasks:
+        return Interval(0.0, -1.0, 1.0)
+    middle, half = sum(differences) / (tasks + 2), _z(confidence) * _paired_error(differences)
+    value = sum(differences) / tasks
+    return Interval(value, max(-1.0, min(value, middle - half)), min(1.0, max(value, middle + half)))
+
+
+def minimum_detectable(
+    standard_error: float, tasks: int, *, confidence: float = CONFIDENCE, power: float = 0.8
+) -> float | None:
+    """The smallest difference that an estimate with this standard error shows with `power`; at most 1.
+
+    None with so few tasks that no exact test could ever tell.
+    """
+    if tasks < FEWEST_TASKS:
+        return None
+    return min(1.0, (_z(confidence) + NormalDist().inv_cdf(power)) * standard_error)
+
+
+def compare(pairs: Sequence[tuple[Fraction, Fraction]], confidence: float = CONFIDENCE) -> Comparison:
+    """What B is against A, from both rates on each task: the exact test decides, the interval says how much."""
+    exact = [b - a for a, b in pairs]
+    differences = [float(each) for each in exact]
+    p_value = sign_flips(exact)
+    return Comparison(
+        tasks=len(pairs),
+        only_a=sum(each < 0 for each in exact),
+        only_b=sum(each > 0 for each in exact),
+        difference=paired_difference(differences, confidence),
+        p_value=p_value,
+        verdict=verdict(p_value, sum(exact), confidence),
+        detectable=minimum_detectable(_paired_error(differences), len(pairs), confidence=confidence),
+    )
+
+
+def verdict(p_value: float, difference: float | Fraction, confidence: float = CONFIDENCE) -> Verdict:
+    """Better or worse where the p-value is below 1 - confidence, else can't tell."""
+    if p_value >= 1 - confidence or difference == 0:
+        return "can't tell"
+    return "better" if difference > 0 else "worse"
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p-values, in the order given: below a bound they keep the chance of any false alarm below it."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, least = [1.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = least
+    return adjusted
+
+
+def fell(before: tuple[int, int], after: tuple[int, int]) -> float:
+    """Fisher's exact one-sided p-value that a task's (passed, attempts) fell."""
+    (c, n), (d, m) = before, after
+    passed = c + d
+    ways = sum(comb(m, i) * comb(n, passed - i) for i in range(max(0, passed - n), d + 1))
+    return ways / comb(n + m, passed)
+
+
+@lru_cache(maxsize=512)
+def student(freedom: int, confidence: float = CONFIDENCE) -> float:
+    """The two-sided quantile of Student's t with a whole number of degrees of freedom, from 1."""
+    if freedom > 200:  # the normal one with its first corrections is exact to six places here
+        z = _z(confidence)
+        return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    low, high = 0.0, 1e6
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _within(middle, freedom) < confidence else (low, middle)
+    return (low + high) / 2
+
+
+def _within(t: float, freedom: int) -> float:
+    """The chance that Student's t is between -t and t: a finite sum for whole degrees of freedom."""
+    angle = atan(t / sqrt(freedom))
+    square = freedom / (freedom + t * t)  # of the angle's cosine
+    sine = t / sqrt(freedom + t * t)
+    odd = freedom % 2
+    term = total = sqrt(square) if odd else 1.0
+    for j in range(2 + odd, freedom - 1, 2):
+        term *= square * (j - 1) / j
+        total += term
+    if odd:
+        return 2 / pi * (angle + (sine * total if freedom > 1 else 0.0))
+    return sine * total
+
+
+def _paired_error(differences: Sequence[float]) -> float:
+    """The standard error of the mean of paired differences, with one task more for each side."""
+    tasks = len(differences) + 2
+    middle = sum(differences) / tasks
+    return sqrt(((sum(each * each for each in differences) + 2) / tasks - middle * middle) / tasks)
+
+
+def _z(confidence: float) -> float:
+    return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
 def _check(attempts: int, passed: int, k: int) -> None:

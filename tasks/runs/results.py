@@ -20,12 +20,14 @@ from agent.budgets import Spent
 from agent.outcomes import Outcome, UsageProblem
 from tasks.failures.rules import Failure
 from tasks.grading.grade import Grade
+from tasks.runs.measures import Measures
 
 
 class AttemptResult(BaseModel):
     """One attempt. `status` is `unscored` where infrastructure or the grader failed: that is no zero.
 
     `lacks` are programs that the task needs and the sandbox does not have; then nothing was tried.
+    `seconds` are all that it took, pauses and grader included; it was over at `ended`, in seconds since the epoch.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,6 +37,7 @@ class AttemptResult(BaseModel):
     key: str
     category: str = "other"
     difficulty: str = "medium"
+    split: str = "public"
     status: Literal["pass", "fail", "unscored"]
     outcome: Outcome
     detail: str = ""
@@ -42,12 +45,24 @@ class AttemptResult(BaseModel):
     grade: Grade | None = None
     failure: Failure | None = None
     spent: Spent = Spent()
+    measures: Measures = Measures()
     seconds: float = 0.0
+    ended: float = 0.0
     tries: int = 1
 
 
+class Kind(BaseModel):
+    """By what reports group a task."""
+
+    model_config = ConfigDict(frozen=True)
+
+    category: str = "other"
+    difficulty: str = "medium"
+    split: str = "public"
+
+
 class RunFile(BaseModel):
-    """run.json: what the attempts of a folder have in common."""
+    """run.json: what the attempts of a folder have in common. `tasks` are content hashes by name."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,6 +70,7 @@ class RunFile(BaseModel):
     version: str
     attempts: int
     tasks: dict[str, str]
+    kinds: dict[str, Kind] = {}
 
 
 def attempt_key(task_hash: str, agent: dict[str, object], version: str) -> str:
@@ -84,6 +100,17 @@ def write_result(folder: Path, result: AttemptResult) -> None:
     part = folder / "result.json.part"
     part.write_text(result.model_dump_json(indent=1))
     part.replace(folder / "result.json")
+
+
+def read_run_file(out: Path) -> RunFile:
+    """run.json of a run's folder. Raises UsageProblem for a folder that is no run."""
+    path = out / "run.json"
+    try:
+        return RunFile.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UsageProblem(f"{out} is no run: give the --out folder of `bridle suite run`") from error
+    except ValidationError as error:
+        raise UsageProblem(f"{path} says nothing of a run: give the --out folder of `bridle suite run`") from error
 
 
 def read_run(out: Path) -> list[AttemptResult]:

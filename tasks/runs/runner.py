@@ -31,7 +31,16 @@ from tasks.failures.rules import Case, explain
 from tasks.format.task import Task
 from tasks.grading.grade import Grade, GraderProblem, grade
 from tasks.grading.integrity import Flag
-from tasks.runs.results import AttemptResult, RunFile, attempt_folder, attempt_key, read_result, write_result
+from tasks.runs.measures import measures
+from tasks.runs.results import (
+    AttemptResult,
+    Kind,
+    RunFile,
+    attempt_folder,
+    attempt_key,
+    read_result,
+    write_result,
+)
 
 PAUSES = (2.0, 10.0, 30.0)
 """Seconds before an attempt whose infrastructure failed is made again."""
@@ -107,6 +116,7 @@ class Run:
             version=version("bridle"),
             attempts=self.attempts,
             tasks=hashes,
+            kinds={task.name: _kind(task) for task in self.tasks},
         )
         (self.out / "run.json").write_text(about.model_dump_json(indent=1))
 
@@ -141,7 +151,7 @@ class Run:
                     break
                 await asyncio.sleep(pause)
             seconds = round(time.monotonic() - start, 2)
-            result = result.model_copy(update={"seconds": seconds, "tries": tries})
+            result = result.model_copy(update={"seconds": seconds, "ended": time.time(), "tries": tries})
             await asyncio.to_thread(write_result, folder, result)
             self._note(result)
 
@@ -220,15 +230,19 @@ def _result(
         task=task.name,
         number=number,
         key=key,
-        category=task.category,
-        difficulty=task.bridle.difficulty,
+        **_kind(task).model_dump(),
         status=status,
         outcome=ended.outcome,
         detail=problem or ended.detail,
         grade=found,
         failure=None if status == "pass" else explain(case),
         spent=ended.spent,
+        measures=measures(events),
     )
+
+
+def _kind(task: Task) -> Kind:
+    return Kind(category=task.category, difficulty=task.bridle.difficulty)
 
 
 def watched(found: Grade, events: Sequence[AnyEvent], task: Task) -> Grade:
