@@ -8,6 +8,7 @@ from cli.suite.check import check
 from cli.suite.compare import compare
 from cli.suite.explain import explain
 from cli.suite.export import export
+from cli.suite.report import report, schema
 from cli.suite.run import run
 
 app = typer.Typer(no_args_is_help=True, help="Benchmark tasks: how often an agent succeeds, and why it fails.")
@@ -16,3 +17,5 @@ app.command("run")(run)
 app.command("explain")(explain)
 app.command("export")(export)
 app.command("compare")(compare)
+app.command("report")(report)
+app.command("schema")(schema)

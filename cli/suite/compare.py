@@ -3,40 +3,54 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.suite.common import Json
+from cli.suite.common import Json, say, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.reports.comparison import Compared
+
+MAX_CHANGES = 30
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="The --out folder of a run.")],
-    b: Annotated[Path, typer.Argument(help="The --out folder of another.")],
+    a: Annotated[Path, typer.Argument(help="The --out folder of a run, or a baseline file.")],
+    b: Annotated[Path, typer.Argument(help="The --out folder of another, or a baseline file.")],
     json: Json = False,
 ) -> None:
-    """Is run B better than run A, worse, or can't that be told? Over the tasks that both have."""
-    from agent.outcomes import UsageProblem
-    from tasks.reports.statistics import clustered
-    from tasks.reports.statistics import compare as compare_rates
-    from tasks.runs.results import by_task, read_run
+    """Is run B better than run A, worse, or can't that be told? Over the tasks that both have, as they were."""
+    from tasks.reports.baseline import read_baseline
+    from tasks.reports.comparison import compare_runs
 
-    one, two = by_task(read_run(a)), by_task(read_run(b))
-    shared = sorted(set(one) & set(two))
-    if not shared:
-        raise UsageProblem(f"{a} and {b} share no task with a scored attempt, so there is nothing to compare")
-    pairs = [(one[name][0] / one[name][1], two[name][0] / two[name][1]) for name in shared]
-    found = compare_rates(pairs)
+    found = compare_runs(read_baseline(a), read_baseline(b), (str(a), str(b)))
     if json:
-        import json as encoder
-
-        typer.echo(encoder.dumps({"tasks": len(shared), **found._asdict()}))
+        typer.echo(found.model_dump_json())
         return
-    rates = [clustered([run[name] for name in shared]).text() for run in (one, two)]
-    typer.echo(f"A {rates[0]}, B {rates[1]}")
-    typer.echo(
-        f"{len(shared)} tasks: A better on {found.only_a}, B better on {found.only_b}, p = {found.p_value:.3g}"
-    )
-    typer.echo(f"B is {found.verdict}" if found.verdict != "can't tell" else "can't tell")
-    if found.verdict == "can't tell":
-        typer.echo(f"so many tasks show differences of {found.detectable:.0%} or more, four times in five")
+    for warning in found.warnings:
+        say(warning)
+    for line in _lines(found):
+        typer.echo(shown(line))
+
+
+def _lines(found: Compared) -> Iterator[str]:
+    from tasks.reports.comparison import difference_words, show_words, verdict_words
+
+    for name, side in (("A", found.a), ("B", found.b)):
+        yield f"{name}  {side.rate.text()}  {side.agent}"
+    yield verdict_words(found)
+    if found.overall.verdict == "can't tell":
+        yield show_words(found.overall)
+    if len(found.categories) > 1:
+        yield "by category, with Holm's p-values over all of them:"
+        for each in found.categories:
+            words = f"{difference_words(each.comparison.difference)}, p = {each.adjusted:.3g}"
+            yield f"  {each.category} ({each.comparison.tasks} tasks): {each.verdict}, {words}"
+    for change in found.changes[:MAX_CHANGES]:
+        mark = "regression" if change.regression else "change"
+        yield f"  {mark}: {change.task} {change.a[0]}/{change.a[1]} → {change.b[0]}/{change.b[1]}"
+    if len(found.changes) > MAX_CHANGES:
+        yield f"  … and {len(found.changes) - MAX_CHANGES} more, in --json"

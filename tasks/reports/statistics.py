@@ -1,4 +1,4 @@
-"""Numbers about attempts: rates and means that are never without an interval, and comparisons that may say "can't tell".
+"""Numbers about attempts: rates and means, never without an interval, and comparisons that may say "can't tell".
 
 All functions are pure. A rate is a fraction of 1; `confidence` is that of a two-sided interval. Tasks are what was
 drawn at random, and attempts at one task are alike: intervals are over tasks, and each task weighs the same.
@@ -32,8 +32,8 @@ class Interval:
     high: float
 
     def text(self) -> str:
-        """A rate in per cent, as `67 % (39–86 %)`."""
-        return f"{self.value * 100:.0f} % ({self.low * 100:.0f}–{self.high * 100:.0f} %)"
+        """A rate in per cent, as `67 % (39-86 %)`."""
+        return f"{self.value * 100:.0f} % ({self.low * 100:.0f}-{self.high * 100:.0f} %)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def mean_rate(rates: Sequence[float], attempts: int, confidence: float = CONFIDE
     """The mean of one rate a task, with an interval that knows attempts of a task are alike.
 
     Wilson's, with as many attempts as independent ones would have to be for the same standard error: at most
-    `attempts`, all there were, and as few as there are tasks where every task says the same of all its attempts.
+    `attempts`, all there were, and no fewer than there are tasks. With one attempt a task it is Wilson's itself.
     """
     tasks = len(rates)
     if not tasks:
@@ -97,7 +97,7 @@ def mean_rate(rates: Sequence[float], attempts: int, confidence: float = CONFIDE
         return wilson(rate * tasks, tasks, confidence)
     variance = sum((each - rate) ** 2 for each in rates) / (tasks - 1) / tasks
     alike = rate * (1 - rate) / variance if variance > 0 else float(attempts)
-    effective = max(1.0, min(float(attempts), alike))
+    effective = max(float(tasks), min(float(attempts), alike))
     return wilson(rate * effective, effective, confidence)
 
 
@@ -198,7 +198,7 @@ def verdict(p_value: float, difference: float | Fraction, confidence: float = CO
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values, in the order given: below a bound they keep the chance of any false alarm below it."""
+    """Holm's adjusted p-values, in the order given: under a bound, the chance of any false alarm is under it."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     adjusted, least = [1.0] * len(p_values), 0.0
     for rank, i in enumerate(order):

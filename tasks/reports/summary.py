@@ -1,131 +1,298 @@
-"""A run in words and files: a table of rates with their intervals, Markdown, JUnit XML, JSON."""
+"""A run in numbers. Rates are over tasks, each with its interval; what is unscored is never a zero in silence."""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.reports.statistics import Interval, clustered, pass_at_k, pass_hat_k
-from tasks.runs.results import AttemptResult, by_task
+from agent.autonomy.levels import Level
+from tasks.reports.reading import LoadedRun, Tally, tallies
+from tasks.reports.statistics import (
+    FEWEST_TASKS,
+    Interval,
+    clustered,
+    events_per,
+    mean_rate,
+    minimum_detectable,
+    pass_at_k,
+    pass_hat_k,
+    ratio,
+)
+from tasks.runs.results import AttemptResult, Kind
+
+MAX_POINTS = 40
+"""Points of a budget curve; between them it is constant, or was thinned out."""
 
 
-class Summary(BaseModel):
-    """What a run came to. Rates are over scored attempts; unscored ones are counted apart, never as zero."""
-
+class _Numbers(BaseModel):
     model_config = ConfigDict(frozen=True)
 
+
+class Rates(_Numbers):
+    """How often attempts passed. Of those that were scored (`rate`), with all others as failures (`strict`), and
+    how many of the planned ones were scored (`coverage`). `attempts` are the planned ones.
+    """
+
+    tasks: int
     attempts: int
+    scored: int
+    passed: int
+    rate: Interval
+    strict: Interval
+    coverage: Interval
+
+
+class AtK(_Numbers):
+    """pass@k and pass^k: that one of `k` attempts passes, and that all do; over tasks with so many scored ones."""
+
+    k: int
+    tasks: int
+    one: Interval
+    all: Interval
+
+
+class Amounts(_Numbers):
+    """What it takes: US dollars, tokens, model turns, seconds of the agent's work, times a person had to act.
+
+    None where nothing can be said of it: nothing was counted, nothing solved, or there is only one task.
+    """
+
+    cost: Interval | None = None
+    tokens: Interval | None = None
+    steps: Interval | None = None
+    seconds: Interval | None = None
+    interventions: Interval | None = None
+
+
+class Point(_Numbers):
+    """A budget, and the rate of attempts that were solved within it."""
+
+    budget: float
+    rate: Interval
+
+
+class AtLevel(_Numbers):
+    """Success at one level of autonomy."""
+
+    level: int
+    label: str
+    rates: Rates
+    per_solved: Amounts
+
+
+class Summary(_Numbers):
+    """What a run came to.
+
+    `attempts` were made, `planned` should have been. `detectable` is the smallest difference of rates that a
+    second run like this one would show four times in five; None with too few tasks to show any. `budgets` says how
+    the rate grows with a budget of steps, tokens, US dollars or seconds.
+    """
+
+    attempts: int
+    planned: int
     scored: int
     passed: int
     unscored: int
     tasks: int
     rate: Interval
-    categories: dict[str, Interval]
-    difficulties: dict[str, Interval]
-    pass_at: dict[int, float]
-    pass_all: dict[int, float]
+    strict: Interval
+    coverage: Interval
+    categories: dict[str, Rates]
+    difficulties: dict[str, Rates]
+    splits: dict[str, Rates]
+    levels: list[AtLevel]
+    at_k: list[AtK]
+    detectable: float | None
+    per_solved: Amounts
+    per_attempt: Amounts
+    budgets: dict[str, list[Point]]
     failures: dict[str, int]
     flags: dict[str, int]
     tokens: int
     cost: float | None
 
 
-def summarise(results: Sequence[AttemptResult]) -> Summary:
+def summarise(run: LoadedRun) -> Summary:
     """The numbers of a run."""
-    counts = by_task(results)
+    tasks, results = tallies(run), run.results
     scored = [each for each in results if each.status != "unscored"]
-    least = min((n for _, n in counts.values()), default=0)
-    costs = [each.spent.cost for each in results if each.spent.cost is not None]
-    names = Counter(_flag_names(results))
+    whole = rates(tasks)
     return Summary(
         attempts=len(results),
-        scored=len(scored),
-        passed=sum(each.status == "pass" for each in scored),
-        unscored=len(results) - len(scored),
-        tasks=len(counts),
-        rate=clustered(list(counts.values())),
-        categories=_rates(results, "category"),
-        difficulties=_rates(results, "difficulty"),
-        pass_at={k: _mean(pass_at_k(n, c, k) for c, n in counts.values()) for k in range(1, least + 1)},
-        pass_all={k: _mean(pass_hat_k(n, c, k) for c, n in counts.values()) for k in range(1, least + 1)},
+        planned=whole.attempts,
+        scored=whole.scored,
+        passed=whole.passed,
+        unscored=len(results) - whole.scored,
+        tasks=whole.tasks,
+        rate=whole.rate,
+        strict=whole.strict,
+        coverage=whole.coverage,
+        categories=_grouped(tasks, lambda each: each.kind.category),
+        difficulties=_grouped(tasks, lambda each: each.kind.difficulty),
+        splits=_grouped(tasks, lambda each: each.kind.split),
+        levels=levels([run]),
+        at_k=list(_at_k(tasks, run.file.attempts)),
+        detectable=_detectable(tasks),
+        per_solved=amounts(scored, lambda each: each.status == "pass"),
+        per_attempt=amounts(scored, lambda _: True),
+        budgets=budgets(scored),
         failures=dict(Counter(each.failure.primary for each in results if each.failure).most_common()),
-        flags=dict(names),
+        flags=dict(Counter(_flag_names(results)).most_common()),
         tokens=sum(each.spent.tokens for each in results),
-        cost=sum(costs) if costs else None,
+        cost=sum(each.spent.cost or 0.0 for each in results) if _priced(results) else None,
     )
+
+
+def rates(tasks: Sequence[Tally]) -> Rates:
+    """How often attempts at these tasks passed."""
+    return Rates(
+        tasks=len(tasks),
+        attempts=sum(each.planned for each in tasks),
+        scored=sum(each.scored for each in tasks),
+        passed=sum(each.passed for each in tasks),
+        rate=clustered([(each.passed, each.scored) for each in tasks]),
+        strict=clustered([(each.passed, each.planned) for each in tasks]),
+        coverage=clustered([(each.scored, each.planned) for each in tasks]),
+    )
+
+
+def _grouped(tasks: Iterable[Tally], key: Callable[[Tally], str]) -> dict[str, Rates]:
+    groups = groupby(sorted(tasks, key=key), key)
+    return {name: rates(list(mine)) for name, mine in groups}
+
+
+def levels(runs: Sequence[LoadedRun]) -> list[AtLevel]:
+    """Success by the level that attempts ran at; a run may hold several, since tasks can name theirs."""
+    found: dict[int, list[AttemptResult]] = defaultdict(list)
+    for run in runs:
+        for each in run.results:
+            if each.measures.level is not None:
+                found[each.measures.level].append(each)
+    return [_at_level(level, found[level]) for level in sorted(found)]
+
+
+def _at_level(level: int, results: Sequence[AttemptResult]) -> AtLevel:
+    scored = [each for each in results if each.status != "unscored"]
+    return AtLevel(
+        level=level,
+        label=Level(level).label,
+        rates=rates([_tally(mine) for mine in _by_task(results)]),
+        per_solved=amounts(scored, lambda each: each.status == "pass"),
+    )
+
+
+def _by_task(results: Iterable[AttemptResult]) -> list[list[AttemptResult]]:
+    ordered = sorted(results, key=lambda each: each.task)
+    return [list(mine) for _, mine in groupby(ordered, lambda each: each.task)]
+
+
+def _tally(mine: Sequence[AttemptResult]) -> Tally:
+    counts = Counter(each.status for each in mine)
+    return Tally(mine[0].task, Kind(), len(mine), counts["pass"] + counts["fail"], counts["pass"])
+
+
+def _at_k(tasks: Sequence[Tally], most: int) -> Iterable[AtK]:
+    for k in range(1, most + 1):
+        known = [each for each in tasks if each.scored >= k]
+        if known:
+            total = sum(each.scored for each in known)
+            one = [pass_at_k(each.scored, each.passed, k) for each in known]
+            every = [pass_hat_k(each.scored, each.passed, k) for each in known]
+            yield AtK(k=k, tasks=len(known), one=mean_rate(one, total), all=mean_rate(every, total))
+
+
+def _detectable(tasks: Sequence[Tally]) -> float | None:
+    """With a second run's error as large as this one's; half of Wilson's interval stands for the error."""
+    known = [(each.passed, each.scored) for each in tasks if each.scored]
+    found = clustered(known)
+    error = (found.high - found.low) / 2 / 1.96
+    return minimum_detectable(error * 2**0.5, len(known))
+
+
+def amounts(scored: Sequence[AttemptResult], counts: Callable[[AttemptResult], bool]) -> Amounts:
+    """All that these attempts took, over how many of them count."""
+    groups = _by_task(scored)
+    counted = [sum(map(counts, mine)) for mine in groups]
+
+    def over(amount: Callable[[AttemptResult], float]) -> Interval | None:
+        return ratio([sum(map(amount, mine)) for mine in groups], counted)
+
+    acted = [sum(each.measures.interventions.total for each in mine) for mine in groups]
+    return Amounts(
+        cost=over(lambda each: each.spent.cost or 0.0) if _priced(scored) else None,
+        tokens=over(lambda each: each.spent.tokens),
+        steps=over(lambda each: each.spent.steps),
+        seconds=over(lambda each: each.measures.worked),
+        interventions=events_per(acted, counted),
+    )
+
+
+def _priced(results: Sequence[AttemptResult]) -> bool:
+    """Whether all that was spent has a price; a sum over a part would be too low."""
+    turned = [each for each in results if each.spent.steps]
+    return bool(turned) and all(each.spent.cost is not None for each in turned)
+
+
+SPENT: dict[str, Callable[[AttemptResult], float]] = {
+    "steps": lambda each: each.spent.steps,
+    "tokens": lambda each: each.spent.tokens,
+    "cost": lambda each: each.spent.cost or 0.0,
+    "seconds": lambda each: each.measures.worked,
+}
+"""What a budget can limit, and what an attempt used of it."""
+
+
+def budgets(scored: Sequence[AttemptResult]) -> dict[str, list[Point]]:
+    """How the rate grows with a budget: an attempt that was solved with s is solved within every budget from s on.
+
+    That holds for agents that do not know their budget. Kinds of budget of which nothing was used are left out.
+    """
+    curves = {}
+    for name, used in SPENT.items():
+        if any(used(each) for each in scored) and (name != "cost" or _priced(scored)):
+            solved = sorted({used(each) for each in scored if each.status == "pass"})
+            curves[name] = [Point(budget=each, rate=_within(scored, used, each)) for each in _thinned(solved)]
+    return curves
+
+
+def _within(scored: Sequence[AttemptResult], used: Callable[[AttemptResult], float], budget: float) -> Interval:
+    groups = _by_task(scored)
+    return clustered(
+        [(sum(each.status == "pass" and used(each) <= budget for each in mine), len(mine)) for mine in groups]
+    )
+
+
+def _thinned(values: Sequence[float]) -> list[float]:
+    """At most MAX_POINTS of sorted values, evenly, with the last."""
+    if len(values) <= MAX_POINTS:
+        return list(values)
+    return [values[(i + 1) * len(values) // MAX_POINTS - 1] for i in range(MAX_POINTS)]
 
 
 def _flag_names(results: Iterable[AttemptResult]) -> list[str]:
     found = []
     for each in results:
-        if each.grade is not None:
-            found += sorted({flag.name for flag in each.grade.flags})
+        found += flags_of(each)
     return found
 
 
-def _rates(results: Sequence[AttemptResult], field: str) -> dict[str, Interval]:
-    kinds = sorted({str(getattr(each, field)) for each in results})
-    return {
-        kind: clustered(list(by_task(each for each in results if getattr(each, field) == kind).values()))
-        for kind in kinds
-    }
-
-
-def _mean(values: Iterable[float]) -> float:
-    numbers = list(values)
-    return sum(numbers) / len(numbers)
+def flags_of(result: AttemptResult) -> list[str]:
+    """The names of what was flagged, each once."""
+    return sorted({flag.name for flag in result.grade.flags}) if result.grade else []
 
 
 def headline(summary: Summary) -> str:
     """The run in one line."""
     words = f"{summary.passed} of {summary.scored} attempts on {summary.tasks} tasks pass: {summary.rate.text()}"
-    return f"{words}; {summary.unscored} unscored" if summary.unscored else words
+    missing = summary.planned - summary.scored
+    return f"{words}; {missing} of {summary.planned} unscored" if missing else words
 
 
-def markdown(results: Sequence[AttemptResult], title: str) -> str:
-    """The run for a pull request."""
-    summary = summarise(results)
-    lines = [f"## {_cell(title)}", "", headline(summary), ""]
-    lines += ["| category | pass rate (95 % interval) |", "|---|---|"]
-    lines += [f"| {_cell(name)} | {rate.text()} |" for name, rate in summary.categories.items()]
-    lines += ["", "| task | attempt | result | why | flags |", "|---|---|---|---|---|"]
-    for each in results:
-        why = each.failure.primary if each.failure else ""
-        flags = ", ".join(sorted({flag.name for flag in each.grade.flags})) if each.grade else ""
-        lines.append(f"| {_cell(each.task)} | {each.number} | {each.status} | {why} | {flags} |")
-    for k in sorted(summary.pass_at):
-        if k > 1:
-            lines += ["", f"pass@{k} {summary.pass_at[k]:.0%}, pass^{k} {summary.pass_all[k]:.0%}"]
-    return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
-
-
-def junit(results: Sequence[AttemptResult], name: str) -> bytes:
-    """The run as JUnit XML: one test case an attempt; what is unscored is an error, not a failure."""
-    suite = ElementTree.Element("testsuite", name=name, tests=str(len(results)))
-    bad = Counter(each.status for each in results)
-    suite.attrib.update(failures=str(bad["fail"]), errors=str(bad["unscored"]))
-    for each in results:
-        case = ElementTree.SubElement(
-            suite,
-            "testcase",
-            classname=each.category,
-            name=f"{each.task} {each.number}",
-            time=f"{each.seconds:.2f}",
-        )
-        if each.failure is not None:
-            tag = "failure" if each.status == "fail" else "error"
-            ElementTree.SubElement(case, tag, message=_plain(f"{each.failure.primary}: {each.detail}"))
-    root = ElementTree.Element("testsuites")
-    root.append(suite)
-    return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
-
-
-def _plain(text: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in text)[:500]
+def detectable_words(summary: Summary) -> str:
+    """What a second run like this one could show."""
+    if summary.detectable is None:
+        return f"So few tasks show no difference between runs: {FEWEST_TASKS} are the least"
+    return f"A second run like this would show differences of {summary.detectable * 100:.0f} points or more"

@@ -33,10 +33,10 @@ class Interventions(BaseModel):
 
 
 class Measures(BaseModel):
-    """When an attempt began (seconds since the epoch, 0 where no journal says), how long the agent worked, and how.
+    """When an attempt began, how long the agent worked, at which level, and what people had to do with it.
 
-    `worked` is in seconds, without waiting for people and without the grader. `level` is None for agents that have
-    no levels.
+    `started` is in seconds since the epoch, 0 where no journal says. `worked` is in seconds, without waiting for
+    people and without the grader. `level` is None for agents that have no levels.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -66,7 +66,7 @@ def test_a_session_solves_a_task_and_the_run_is_reported_and_not_repeated(tmp_pa
     done = bridle(*command, "--json", "--junit", str(junit), "--markdown", str(page), "--min-pass-rate", "1")
     assert done.code == 0, done.err
     assert json.loads(done.out)["passed"] == 1
-    assert "1 of 1 attempts on 1 tasks pass: 100 % (21-100%)" in page.read_text()
+    assert "1 of 1 attempts on 1 tasks pass: 100 % (21-100 %)" in page.read_text()
     assert ElementTree.parse(junit).getroot()[0].get("failures") == "0"
     attempt = out / "attempts" / "bug-rolling-mean" / "1"
     assert "model.replied" in (attempt / "journal.jsonl").read_text()
@@ -91,7 +91,7 @@ def test_a_failing_session_is_explained_and_two_runs_are_compared(tmp_path: Path
     bridle("suite", "run", str(ROLLING), "--agent", "oracle", "--out", str(tmp_path / "oracle"))
     compared = bridle("suite", "compare", str(out), str(tmp_path / "oracle"), "--json")
     found = json.loads(compared.out)
-    assert (found["only_b"], found["verdict"]) == (1, "can't tell")
+    assert (found["overall"]["only_b"], found["overall"]["verdict"]) == (1, "can't tell")
 
 
 def test_a_model_that_fails_is_unscored_and_made_again_next_time(tmp_path: Path, service: Start) -> None:
