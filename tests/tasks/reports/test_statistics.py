@@ -194,8 +194,8 @@ def test_events_that_were_never_seen_have_an_upper_bound() -> None:
     assert events_per([0, 0], [0, 0]) is None
 
 
-# Made-up runs whose truth is known: how often does an interval of 95 % hold it? Seeds are fixed; with 600 runs, the
-# share of intervals that hold it is itself known to two points, and 91 % is asked for: Wilson's own share goes down to 93 % for some rates.
+# Made-up runs whose truth is known: how often does an interval of 95 % hold it? Seeds are fixed. With 600 runs that
+# share is itself known to two points, and for some rates Wilson's own is 93 %: 91 % is asked for.
 
 RUNS = 600
 
