@@ -194,7 +194,7 @@ def test_events_that_were_never_seen_have_an_upper_bound() -> None:
     assert events_per([0, 0], [0, 0]) is None
 
 
-# Made-up runs whose truth is known: how often does an interval of 95 % hold it? Seeds are fixed. With 600 runs that
+# Made-up runs whose truth is known: how often does an interval of 95 % hold it? Seeds are fixed. With 600 runs the
 # share is itself known to two points, and for some rates Wilson's own is 93 %: 91 % is asked for.
 
 RUNS = 600
