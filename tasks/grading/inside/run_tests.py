@@ -1,12 +1,12 @@
-"""Runs the expected tests in a grading sandbox. Read by the sandbox's Python with -I, so nothing of the workspace
-is imported before pytest is.
+"""Runs tests in a grading sandbox. Read by the sandbox's Python with -I, so nothing of the workspace is imported
+before pytest is.
 
-Standard input is JSON: `workspace` (folders of the code under test, for sys.path), `tests` (this task's test
-files), `ids`, `results` (where JUnit goes), `nonce`, and `inverted`: every test that passes has to come out as
-failed, with the nonce in its message. Whoever forges results without looking makes them pass there, too.
+Standard input is JSON: `workspace` (folders of the code under test, for sys.path), `tests` (this run's test
+files), `ids`, `log` (where what is printed goes) and `nonce`. Standard output is a pipe to another user's process:
+the results go there as JUnit, and nothing else does.
 
 Threat model: the code under test runs in this process. What it can reach here it can change; the host believes
-nothing that did not come out right in both runs.
+only what comes out right for the tests and for their twins.
 """
 
 import json
@@ -24,15 +24,11 @@ def main() -> int:
     sys.dont_write_bytecode = True
     import pytest
 
-    nonce = asked["nonce"]
-
-    class Inverted:
-        @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-        def pytest_pyfunc_call(self, pyfuncitem):  # type: ignore[no-untyped-def]
-            outcome = yield
-            outcome.get_result()
-            raise AssertionError(nonce)
-
+    results = os.dup(1)
+    log = os.open(asked["log"], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
     tests = asked["tests"]
     sys.path[:0] = [*asked["workspace"], tests]
     os.chdir(asked["workspace"][-1])
@@ -45,14 +41,14 @@ def main() -> int:
         "-c",
         os.path.join(tests, "pytest.ini"),
         "--import-mode=importlib",
-        f"--junitxml={asked['results']}",
+        f"--junitxml=/proc/self/fd/{results}",
         "-o",
-        f"junit_suite_name={nonce}",
+        f"junit_suite_name={asked['nonce']}",
         "-o",
         "junit_logging=no",
         *[os.path.join(tests, each) for each in asked["ids"]],
     ]
-    return int(pytest.main(arguments, plugins=[Inverted()] if asked["inverted"] else []))
+    return int(pytest.main(arguments))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,192 @@
+"""Grading by the ids that are expected: pytest, twice, each test once as it is and once as its twin.
+
+    run A: some tests, and the twins of the others      run B: the others, and the twins of the first
+
+Which is which is drawn here, for each grade. A pass is that every test passes and every twin fails: what forges
+results has to guess for each test which of the two it has before it. With few tests there are several rounds, each
+in a sandbox of its own, so that one knows nothing of another.
+
+Threat model: the code under test runs in pytest's process, as the agent's user, and reaches whatever that does.
+The tests, their configuration and the runner lie where that user can change nothing. Results go over a pipe to the
+sandbox's first process, which is another user's, and from there to the host as they are written: there is no file
+of them. How the process ended is seen there, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import secrets
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from sandboxes.protocol import GIVEN, WORKSPACE, ExecResult, Sandbox
+from tasks.environments.prepare import Prepared
+from tasks.grading.inside.strict_equality import MESSAGE
+from tasks.grading.integrity import Flag
+from tasks.grading.junit import TestResult, judge
+from tasks.grading.kit import Turned, files_of, pack_for_ids
+from tasks.grading.left import left, python_of
+from tasks.grading.twins import units
+from tasks.grading.verdict import Grade, GraderProblem, Open
+
+MAX_RESULTS = 8 << 20
+MAX_OUTPUT = 16384
+ROUNDS = {1: 3, 2: 2, 3: 2}
+"""Rounds by the number of tests that can be told apart; 1 for more: a guess then has a chance in 16 at best."""
+Unit = tuple[str, str]
+"""A test file, and a function in it: what is turned round as one."""
+
+
+class _Ran(NamedTuple):
+    tests: tuple[TestResult, ...]
+    result: ExecResult
+    output: str
+
+
+class _Round(NamedTuple):
+    """Results of the tests as they are, in the order they are expected in; twins that did not fail."""
+
+    tests: tuple[TestResult, ...]
+    unturned: tuple[TestResult, ...]
+    flags: tuple[Flag, ...]
+    result: ExecResult
+    output: str
+
+    @property
+    def good(self) -> bool:
+        return not self.flags and not self.unturned and all(each.result == "passed" for each in self.tests)
+
+
+async def by_ids(prepared: Prepared, open_box: Open, folder: Path) -> Grade:
+    """Grade what is in the sandboxes that `open_box` opens. Raises GraderProblem, SandboxError."""
+    unit_of = _units(prepared)
+    for _ in range(ROUNDS.get(len(set(unit_of.values())), 1)):
+        sandbox = await open_box()
+        try:
+            last = await _round(prepared, sandbox, folder, unit_of)
+        finally:
+            await sandbox.close()
+        if not last.good:
+            break
+    passed = sum(each.result == "passed" for each in last.tests)
+    return Grade(
+        verdict="pass" if last.good else "fail",
+        reward=1.0 if last.good else 0.0,
+        tests=last.tests,
+        flags=last.flags,
+        ending=last.result.ending,
+        detail=f"{passed} of {len(last.tests)} expected tests passed",
+        output=last.output,
+    )
+
+
+def _units(prepared: Prepared) -> dict[str, Unit]:
+    """For each expected id what it is turned round with."""
+    by_file: dict[str, list[str]] = {}
+    for each in prepared.task.bridle.expected:
+        by_file.setdefault(each.split("::", 1)[0], []).append(each)
+    files = files_of(prepared.task)
+    found: dict[str, Unit] = {}
+    for path, ids in by_file.items():
+        names = {each: each.split("::", 1)[1].partition("[")[0] for each in ids}
+        defined = units(files[path].read_text(encoding="utf-8"), names.values())
+        found |= {each: (path, defined[name]) for each, name in names.items()}
+    return {each: found[each] for each in prepared.task.bridle.expected}
+
+
+async def _round(prepared: Prepared, sandbox: Sandbox, folder: Path, unit_of: dict[str, Unit]) -> _Round:
+    """Both runs; where the first is not as it should be, the second only brings the tests that it left out."""
+    expected, python = prepared.task.bridle.expected, await python_of(sandbox)
+    drawn = _draw(set(unit_of.values()))
+    in_a = [each for each in expected if unit_of[each] not in drawn]
+    twins_in_a = [each for each in expected if unit_of[each] in drawn]
+    one = await _run(prepared, sandbox, folder, python, expected, drawn)
+    of_one = {each.id: each for each in one.tests}
+    as_wanted = all(of_one[each].result == "passed" for each in in_a) and not _unturned(of_one, twins_in_a)
+    if as_wanted:
+        two = await _run(prepared, sandbox, folder, python, expected, set(unit_of.values()) - drawn)
+    elif twins_in_a and one.result.ending == "exited":
+        two = await _run(prepared, sandbox, folder, python, twins_in_a, set())
+    else:  # it was stopped: so would be the other
+        two = _Ran(judge(b"", twins_in_a, ""), one.result, one.output)
+    of_two = {each.id: each for each in two.tests}
+    tests = tuple(of_two[each] if each in set(twins_in_a) else of_one[each] for each in expected)
+    unturned = (*_unturned(of_one, twins_in_a), *(_unturned(of_two, in_a) if as_wanted else ()))
+    broken = next((ran for ran in (one, two) if ran.result.ending != "exited"), None)
+    shown = broken or next((ran for ran in (one, two) if any(t.result != "passed" for t in ran.tests)), two)
+    flags = [*_seen(one), *_seen(two), *(await left(sandbox, python))]
+    if unturned and all(each.result == "passed" for each in tests):
+        flags.append(
+            Flag(name="integrity.results_forged", where=f"{unturned[0].id} does not fail where it has to")
+        )
+    return _Round(tests, unturned, tuple(dict.fromkeys(flags)), shown.result, shown.output)
+
+
+def _draw(all_units: set[Unit]) -> set[Unit]:
+    """Which tests are twins in the first run: any of them, but neither none nor all where there are several."""
+    rng = random.SystemRandom()
+    while True:
+        drawn = {unit for unit in sorted(all_units) if rng.random() < 0.5}
+        if len(all_units) == 1 or 0 < len(drawn) < len(all_units):
+            return drawn
+
+
+def _unturned(results: dict[str, TestResult], twins: Iterable[str]) -> tuple[TestResult, ...]:
+    """Twins that did not come out as failed: an error beside it comes from what follows a test that fails."""
+    return tuple(results[each] for each in twins if results[each].result not in ("failed", "error", "duplicated"))
+
+
+def _seen(ran: _Ran) -> list[Flag]:
+    flags = []
+    if any(MESSAGE in each.message for each in ran.tests):
+        flags.append(Flag(name="integrity.equals_everything", where="a comparison in the tests"))
+    if ran.result.exit_code == 0 and all(each.result == "missing" for each in ran.tests):
+        flags.append(Flag(name="integrity.early_exit", where="the tests ended with success and without results"))
+    if ran.result.ending == "disk_full":
+        flags.append(Flag(name="integrity.disk_filled", where="the tests wrote more than the task's limit"))
+    return flags
+
+
+async def _run(
+    prepared: Prepared, sandbox: Sandbox, folder: Path, python: str, ids: Sequence[str], chosen: set[Unit]
+) -> _Ran:
+    """One run of ids, under a nonce of its own, with the functions `chosen` turned round."""
+    nonce, place = secrets.token_hex(16), secrets.token_hex(8)
+    kit = folder / f"kit-{place}.tar"
+    await asyncio.to_thread(pack_for_ids, prepared.task, kit, place, _by_file(chosen))
+    await sandbox.give(kit)
+    kit.unlink()
+    paths = prepared.base.text_paths()
+    source = any(path.startswith("src/") and path.endswith(".py") for path in paths)
+    log = f"/tmp/{place}.log"  # noqa: S108 -- inside
+    asked = {
+        "workspace": [f"{WORKSPACE}/src", WORKSPACE] if source else [WORKSPACE],
+        "tests": f"{GIVEN}/{place}/tests",
+        "ids": list(ids),
+        "log": log,
+        "nonce": nonce,
+    }
+    result = await sandbox.exec(
+        [python, "-I", "-B", f"{GIVEN}/{place}/run_tests.py"],
+        cwd="/",
+        stdin=json.dumps(asked).encode(),
+        timeout=prepared.task.file.verifier.timeout_sec,
+        max_output=MAX_RESULTS,
+    )
+    said = result.output
+    if result.exit_code == 1 and b"No module named 'pytest'" in said.head + said.tail:
+        raise GraderProblem(f"the image {prepared.image} has no pytest for the tests of {prepared.task.name}")
+    data = b"" if said.dropped or result.ending != "exited" else said.head + said.tail
+    shown = await sandbox.exec(["tail", "-c", str(MAX_OUTPUT), log], cwd="/", timeout=30)
+    output = shown.output.text() if shown.exit_code == 0 else said.text()[-MAX_OUTPUT:]
+    return _Ran(judge(data, ids, nonce), result, output)
+
+
+def _by_file(chosen: Iterable[Unit]) -> Turned:
+    found: dict[str, frozenset[str]] = {}
+    for path, name in chosen:
+        found[path] = found.get(path, frozenset()) | {name}
+    return found

@@ -1,0 +1,58 @@
+"""What a grading sandbox is given: the task's tests, strict, some of them as twins, and what runs them."""
+
+from __future__ import annotations
+
+import io
+import random
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from tasks.format.task import Task
+from tasks.grading.strict import HELPER, strict
+from tasks.grading.twins import turned
+
+_INSIDE = Path(__file__).parent / "inside"
+Turned = Mapping[str, frozenset[str]]
+"""By test file, the functions that are turned round."""
+
+
+def files_of(task: Task) -> dict[str, Path]:
+    """The task's test files by their path below tests/."""
+    tests = task.folder / "tests"
+    found = (path for path in sorted(tests.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(tests).as_posix(): path for path in found}
+
+
+def pack_for_ids(task: Task, target: Path, place: str, chosen: Turned) -> None:
+    """A tar with the runner and the tests below `place`. Blocking."""
+    files, rng = files_of(task), random.SystemRandom()
+    with tarfile.open(target, "w") as tar:
+        add(tar, f"{place}/run_tests.py", (_INSIDE / "run_tests.py").read_bytes())
+        add(tar, f"{place}/tests/{HELPER}.py", (_INSIDE / "strict_equality.py").read_bytes())
+        if "pytest.ini" not in files:
+            add(tar, f"{place}/tests/pytest.ini", b"[pytest]\n")
+        for name, path in files.items():
+            data = path.read_bytes()
+            if path.suffix == ".py":
+                text = turned(data.decode("utf-8"), sorted(chosen.get(name, ())), rng)
+                data = strict(text).encode()
+            add(tar, f"{place}/tests/{name}", data, path.stat().st_mode & 0o777)
+
+
+def pack_for_script(task: Task, target: Path, chosen: Turned) -> None:
+    """A tar with the tests as they are, but for the twins. Blocking."""
+    rng = random.SystemRandom()
+    with tarfile.open(target, "w") as tar:
+        for name, path in files_of(task).items():
+            data, mode = path.read_bytes(), path.stat().st_mode & 0o777
+            if chosen.get(name):
+                data = turned(data.decode("utf-8"), sorted(chosen[name]), rng).encode()
+            add(tar, name, data, 0o755 if name == "test.sh" else mode)
+
+
+def add(tar: tarfile.TarFile, name: str, data: bytes, mode: int = 0o644) -> None:
+    """Add a file that everybody may read."""
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(data), mode | 0o444
+    tar.addfile(member, io.BytesIO(data))
