@@ -31,8 +31,8 @@ def explained(command: str, cwd: str) -> Found:
     """The same, with the parts of the command that have the effects."""
     import posixpath
 
+    from tools.commands.grammar import UnreadableError
     from tools.commands.scene import Scene  # with the parser: not needed to start Bridle
-    from tools.commands.syntax import UnreadableError
     from tools.commands.walk import Reader
 
     folder = posixpath.normpath(cwd)

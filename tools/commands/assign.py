@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from tools.commands.expand import is_word, text_from, words_of
+from tools.commands.grammar import UnreadableError
 from tools.commands.scene import DANGEROUS, Scene, Value
-from tools.commands.syntax import UnreadableError, text_of
+from tools.commands.syntax import text_of
 from tools.commands.table import table
 from tools.commands.text import ANY, Text, joined, lit
 from tools.protocol import Effect

@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from tools.commands.expand import Walker, quoted_text
+from tools.commands.grammar import UnreadableError
 from tools.commands.scene import Scene
-from tools.commands.syntax import UnreadableError, text_of
+from tools.commands.syntax import text_of
 from tools.commands.text import Text, lit
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 from tools.commands import places
+from tools.commands.grammar import UnreadableError
 from tools.commands.scene import Scene
-from tools.commands.syntax import HOLE, UnreadableError, text_of
+from tools.commands.syntax import HOLE, text_of
 from tools.commands.text import ANY, MANY, NAME, Part, Text, joined, lit
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from tools.commands import places
 from tools.commands.expand import Walker, is_word, text_from
+from tools.commands.grammar import UnreadableError
 from tools.commands.scene import Scene
-from tools.commands.syntax import UnreadableError, text_of
+from tools.commands.syntax import text_of
 from tools.commands.text import ANY, MANY, NAME, Part, Text, lit
 
 if TYPE_CHECKING:

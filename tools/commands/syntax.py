@@ -8,13 +8,13 @@ in it holds the signs that would begin a command.
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+from tools.commands.grammar import UnreadableError, tree
 
-MAX_BYTES = 64 << 10
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
 MAX_NODES = 20_000
 MAX_DEPTH = 120
 
@@ -26,31 +26,13 @@ _QUOTED = {"raw_string": re.compile(r"'[^']*'"), "ansi_c_string": re.compile(r"\
 _ODD_TEXT = re.compile(r"(?:[^\\]|\\.)*?(?:`|\$[({])", re.DOTALL)
 
 
-class UnreadableError(Exception):
-    """The line cannot be read; the message says why, to follow "it"."""
-
-
-@cache
-def _parser() -> Parser:
-    import tree_sitter_bash  # only needed once a command is judged
-    from tree_sitter import Language, Parser
-
-    return Parser(Language(tree_sitter_bash.language()))
-
-
 HOLE = "\ue000"
 """Stands for a name that is not known, in a line that was put together."""
 
 
 def parse(command: str, *, holes: bool = False) -> Node:
     """The root of the tree of `command`, in which, with `holes`, HOLE may stand. Raises UnreadableError."""
-    fine = {"\n", "\t", HOLE} if holes else {"\n", "\t"}
-    if len(command) > MAX_BYTES or any(not (char.isprintable() or char in fine) for char in command):
-        raise UnreadableError("is too long or holds characters that cannot be seen")
-    source = command.encode()
-    if len(source) > MAX_BYTES:
-        raise UnreadableError(f"is longer than {MAX_BYTES >> 10} kB")
-    root = _parser().parse(source).root_node
+    root, source = tree(command, HOLE if holes else "")
     if root.has_error:
         raise UnreadableError("is no bash that can be read for certain")
     _check(root, source)

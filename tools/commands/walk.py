@@ -16,9 +16,10 @@ from tools.commands.call import Call
 from tools.commands.document import document
 from tools.commands.expand import is_word, text_from, words_of
 from tools.commands.findings import Findings
+from tools.commands.grammar import UnreadableError
 from tools.commands.judge import judge
 from tools.commands.scene import Scene
-from tools.commands.syntax import UnreadableError, dash_before, parse, text_of
+from tools.commands.syntax import dash_before, parse, text_of
 from tools.commands.text import ANY, Text, joined, lit
 from tools.protocol import Effect
 
@@ -48,7 +49,7 @@ class Reader:
 
     def line(self, code: str, scene: Scene, *, holes: bool = False) -> Text:
         """Read a whole line; what it prints. Raises UnreadableError."""
-        self.step()
+        self.step(1 + len(code) // 50)
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise UnreadableError("is too deeply nested")

@@ -17,6 +17,8 @@ from agent.autonomy.commands.line import ANYTHING, HOLE, Command, Line, Word, re
 MAX_DEPTH = 8
 MAX_COMMANDS = 300
 """Different commands of a line that are listed; where there are more, one more stands for all of them."""
+MAX_TEXT = 256 << 10
+"""Characters of all the lines in a line together."""
 MAX_STARTS = 12
 """Words that a line which another command takes may begin with."""
 
@@ -94,6 +96,7 @@ _GIVEN = re.compile(
 def every_command(text: str) -> Line:
     """All commands of a line: those of its syntax tree, and those that these start. Never raises."""
     line = read_line(text)
+    read = len(text)
     found: dict[Command, None] = {}
     writes = list(line.writes)
     whole = line.whole
@@ -109,6 +112,9 @@ def every_command(text: str) -> Line:
             if isinstance(inner, Command):
                 waiting.append((inner, depth + 1))
                 continue
+            read += len(inner)
+            if read > MAX_TEXT:
+                return Line((*found, ANYTHING), tuple(writes), whole=False)
             nested = read_line(inner)
             writes += nested.writes
             whole = whole and nested.whole

@@ -10,17 +10,15 @@ into.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+from tools.commands.grammar import UnreadableError, tree
 
-MAX_BYTES = 64 << 10
-"""Bytes of a line that is taken apart; a longer one may run anything."""
+if TYPE_CHECKING:
+    from tree_sitter import Node
 
 WordKind = Literal["known", "glob", "hole", "below"]
 
@@ -76,10 +74,10 @@ class Line:
 
 def read_line(text: str) -> Line:
     """Take a line apart, without looking into the arguments of commands. Never raises."""
-    source = text.encode("utf-8", "surrogatepass")
-    if len(source) > MAX_BYTES or "\0" in text:
+    try:
+        root, source = tree(text)
+    except UnreadableError:
         return Line((ANYTHING,), whole=False)
-    root = _parser().parse(source).root_node
     commands: list[Command] = []
     writes: list[Word] = []
     stack = [root]
@@ -99,14 +97,6 @@ def read_line(text: str) -> Line:
             writes.append(place)
     whole = not root.has_error
     return Line(tuple(commands if whole else [*commands, ANYTHING]), tuple(writes), whole)
-
-
-@functools.cache
-def _parser() -> Parser:
-    import tree_sitter_bash
-    from tree_sitter import Language, Parser
-
-    return Parser(Language(tree_sitter_bash.language()))
 
 
 def _text(node: Node, source: bytes) -> str:
