@@ -61,6 +61,7 @@ async def take_patch(session: Session, end: End) -> Changes:
         stream = sandbox.download(WORKSPACE)
         spool = session.folder.path / "changes"
         changes = await take_out(stream, base, session.folder.base_archive, ignored, spool=spool)
+    await session.taken(sandbox)
     patch = await asyncio.to_thread(write_patch, changes, session.folder.patch)
     flagged = await asyncio.to_thread(_flags, session, changes)
     session.record(

@@ -138,6 +138,10 @@ async def _nothing() -> None:
     """What is let go of where the approver holds nothing."""
 
 
+async def _only_the_patch(_: Sandbox) -> None:
+    """What else is taken out of a sandbox where only the patch counts."""
+
+
 @dataclass(slots=True)
 class Session:
     """Everything one session needs, handed in; and what it has opened so far. `let_go` closes the approver.
@@ -174,6 +178,8 @@ class Session:
     model: Model | None = None
     safe: bool = True
     let_go: Callable[[], Awaitable[None]] = _nothing
+    taken: Callable[[Sandbox], Awaitable[object]] = _only_the_patch
+    """Called each time the patch was taken, for what lies outside the workspace."""
     started: float = field(default_factory=time.monotonic)
 
     def record(self, event: AnyEvent) -> None:

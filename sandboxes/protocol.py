@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from sandboxes.network.outside import Egress
 from sandboxes.network.rules import Network
@@ -285,6 +285,22 @@ class SandboxSpec:
     egress: Egress = field(default_factory=Egress)
     hidden: tuple[str, ...] = ()
     hidden_packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A path that is not as the sandbox began with it. Bytes that are no UTF-8 may be replaced in it."""
+
+    path: str
+    kind: Literal["added", "modified", "deleted"]
+
+
+@runtime_checkable
+class TellsChanges(Protocol):
+    """A sandbox that knows what was changed in it, mounts left out. Works on a stopped one, too."""
+
+    async def changed(self) -> Sequence[FileChange]:
+        """Every path that differs from what it began with, and the folders above it. Untrusted."""
 
 
 class Sandbox(Protocol):

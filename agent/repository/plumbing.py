@@ -106,8 +106,11 @@ def run_git(
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
     to: IO[bytes] | None = None,
+    source: IO[bytes] | None = None,
 ) -> bytes:
     """Run git in `cwd` and return its standard output (or write it to the file `to`).
+
+    It reads `stdin`, or the file `source`.
 
     Raises GitFailed when it exits other than 0 or takes longer than TIMEOUT, UsageProblem without git.
     """
@@ -115,7 +118,8 @@ def run_git(
         done = subprocess.run(
             command(*args),
             cwd=cwd,
-            input=stdin,
+            input=stdin if source is None else None,
+            stdin=source,
             stdout=subprocess.PIPE if to is None else to,
             stderr=subprocess.PIPE,
             env=environment(env),

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from cli.fix import BackendName
-from cli.suite.common import Jobs, Json, Suite, pick_backend, read_tasks, sandboxed, say, shown
+from cli.suite.common import (
+    AllowNetwork,
+    BuildNetwork,
+    Jobs,
+    Json,
+    Suite,
+    TaskEnv,
+    allowed,
+    pick_backend,
+    read_tasks,
+    sandboxed,
+    say,
+    shown,
+)
 
 
 def check(
@@ -18,11 +31,15 @@ def check(
         list[Path] | None, typer.Option(help="A shell script, or a folder of them, that must not be accepted.")
     ] = None,
     wrong: Annotated[bool, typer.Option(help="Try the tasks' own wrong solutions, too.")] = True,
+    regrades: Annotated[int, typer.Option(min=0, help="How often the oracle's patch is graded again.")] = 1,
+    allow_network: AllowNetwork = False,
+    build_network: BuildNetwork = False,
+    task_env: TaskEnv = None,
     jobs: Jobs = 2,
     backend: BackendName = None,
     json: Json = False,
 ) -> None:
-    """Prove each task: the oracle passes, doing nothing fails, two grades agree, nothing wrong is accepted."""
+    """Prove each task: the oracle passes, doing nothing fails, regrades agree, nothing wrong is accepted."""
     import asyncio
     from tempfile import TemporaryDirectory
 
@@ -30,7 +47,16 @@ def check(
 
     tasks, cheats = read_tasks(suite), _cheats(cheat or [])
     with TemporaryDirectory(prefix="bridle-check-") as folder:
-        work = check_tasks(tasks, cheats, pick_backend(backend), Path(folder), jobs, wrong=wrong)
+        work = check_tasks(
+            tasks,
+            cheats,
+            pick_backend(backend),
+            Path(folder),
+            jobs,
+            wrong=wrong,
+            regrades=regrades,
+            allowed=allowed(allow_network, build_network, task_env),
+        )
         checked = sandboxed(lambda: asyncio.run(work))
     if json:
         from pydantic import TypeAdapter

@@ -10,6 +10,16 @@ import typer
 Suite = Annotated[Path, typer.Argument(help="A task, a folder of tasks, or `bundled`.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Attempts at a time.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+AllowNetwork = Annotated[
+    bool, typer.Option("--allow-network", help="Let tasks have the network that they ask for.")
+]
+BuildNetwork = Annotated[
+    bool, typer.Option("--build-network", help="Let the builds of tasks' images use the network.")
+]
+TaskEnv = Annotated[
+    list[str] | None,
+    typer.Option(help="A variable of this environment that tasks may have where they ask for it."),
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The --out folder of a run.")]
 
 
@@ -21,6 +31,12 @@ def read_tasks(suite: Path) -> list[Any]:
 
         suite = Path(tasks.__file__).parent / "bundled"
     return list(load_suite(suite))
+
+
+def allowed(network: bool, build_network: bool, variables: list[str] | None) -> Any:
+    from tasks.environments.allowed import Allowed
+
+    return Allowed(network=network, build_network=build_network, variables=tuple(variables or ()))
 
 
 def pick_backend(name: str | None) -> Any:

@@ -8,7 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from cli.fix import BackendName, BaseUrl, MaxCost, MaxSteps, MaxTokens, ModelName, Price, Strategy
-from cli.suite.common import Jobs, Json, Suite, pick_backend, read_tasks, sandboxed, say
+from cli.suite.common import (
+    AllowNetwork,
+    BuildNetwork,
+    Jobs,
+    Json,
+    Suite,
+    TaskEnv,
+    allowed,
+    pick_backend,
+    read_tasks,
+    sandboxed,
+    say,
+)
 from cli.suite.follow import follow
 from cli.suite.reporting import (
     BaselinePath,
@@ -44,6 +56,9 @@ def run(
     attempts: Annotated[int, typer.Option(min=1, help="Attempts on each task.")] = 1,
     jobs: Jobs = 2,
     backend: BackendName = None,
+    allow_network: AllowNetwork = False,
+    build_network: BuildNetwork = False,
+    task_env: TaskEnv = None,
     html: Html = None,
     junit: Junit = None,
     markdown: Markdown = None,
@@ -76,7 +91,13 @@ def run(
             say(f"{task.name}: {note}")
     chosen = parse_agent(agent, options)
     made = Run(
-        tasks=tasks, agent=chosen, backend=pick_backend(backend), out=out.absolute(), attempts=attempts, jobs=jobs
+        tasks=tasks,
+        agent=chosen,
+        backend=pick_backend(backend),
+        out=out.absolute(),
+        attempts=attempts,
+        jobs=jobs,
+        allowed=allowed(allow_network, build_network, task_env),
     )
     sandboxed(lambda: follow(made, quiet=json))
     report = report_on(load_run(made.out), wanted, before, stopped=made.stopped)

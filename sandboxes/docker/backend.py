@@ -30,7 +30,7 @@ from sandboxes.docker.engine import ENGINE_ERRORS, Engine, explanation, runtimes
 from sandboxes.docker.plain_exec import PlainClient
 from sandboxes.docker.sandbox import DockerSandbox, Means
 from sandboxes.host_root import folder_mounts
-from sandboxes.ownership import this_owner
+from sandboxes.ownership import OPEN_ROOT_LABEL, this_owner
 from sandboxes.protocol import (
     Check,
     Checkpoint,
@@ -56,13 +56,17 @@ OPENED_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to start: an image by id, how, and whether it still needs the agent's folders."""
+    """What to start: an image by id, how, and whether it still needs the agent's folders.
+
+    With `open_root`, everybody may make files beside the system's folders, as in /tmp.
+    """
 
     image: str
     pythons: tuple[str, ...]
     mounts: tuple[docker.types.Mount, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     needs_folders: bool = False
+    open_root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +220,8 @@ class DockerBackend:
         if spec.image != "host":
             saved = spec.checkpoint
             image = saved.id if saved else self._image_id(spec.image)
-            return Plan(image, ("python3",), needs_folders=saved is None)
+            labels = self._engine.client().inspect_image(image)["Config"].get("Labels") or {}
+            return Plan(image, ("python3",), needs_folders=saved is None, open_root=OPEN_ROOT_LABEL in labels)
         reason = host_image.why_impossible(self._engine)
         if reason:
             raise SandboxUnavailable(reason)
@@ -281,10 +286,20 @@ class DockerBackend:
             sock.sendall(launch.runner_payload())
             sock.setblocking(False)
             client.start(container)
+            if plan.open_root:
+                self._open_root(container)
         except BaseException:
             sock.close()
             raise
         return Started(container, contents, sock, early, requests)
+
+    def _open_root(self, container: str) -> None:
+        """The engine keeps no mode of the root folder in an image, so it is set in each container, by its owner.
+
+        The programs of such an image are the system's, which the agent cannot change.
+        """
+        client = self._engine.client()
+        client.exec_start(client.exec_create(container, ["chmod", "1777", "/"], user="0:0")["Id"])
 
     def _check_runtime(self, info: Mapping[str, Any]) -> None:
         """Raises SandboxUnavailable when the engine has no runtime of that name."""

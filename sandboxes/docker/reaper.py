@@ -17,6 +17,7 @@ import requests
 
 from sandboxes.docker import checkpoints
 from sandboxes.docker.engine import ENGINE_ERRORS, Engine
+from sandboxes.docker.host_image import IMAGE_LABEL
 from sandboxes.docker.sandbox import open_archive
 from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, Owner, is_anothers, is_dead, read_labels, this_owner
 from sandboxes.protocol import LEFT_BEHIND, WORKSPACE, Limits, Reaped, SandboxError
@@ -99,12 +100,15 @@ def _remove_container(
 
 
 def _reap_images(engine: Engine, keeper: str, wanted: Callable[[str], bool], *, dry_run: bool) -> list[Reaped]:
-    """Remove dead owners' checkpoints that nobody wants. One that something still builds on is left for later."""
+    """Remove dead owners' checkpoints that nobody wants. One that something still builds on is left for later.
+
+    An image of a task outlives who made it: the next run of the task begins from it (see `images`).
+    """
     client = engine.client()
     gone = []
     found = sorted(client.images(filters={"label": RUN_LABEL}), key=lambda image: -int(image["Created"]))
     for image, run_id, _ in _of_the_dead(engine, found, keeper):
-        if wanted(run_id):
+        if wanted(run_id) or image["Labels"].get(IMAGE_LABEL) == "task":
             continue
         tags = [tag for tag in image.get("RepoTags") or [] if tag != UNTAGGED]
         try:

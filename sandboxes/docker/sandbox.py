@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar
 
 import docker.errors
 
@@ -27,6 +27,7 @@ from sandboxes.protocol import (
     WORKSPACE,
     Checkpoint,
     ExecResult,
+    FileChange,
     FileError,
     Listing,
     ProcessInfo,
@@ -40,6 +41,9 @@ from sandboxes.threads import in_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+_KINDS: tuple[Literal["modified", "added", "deleted"], ...] = ("modified", "added", "deleted")
 
 
 class Means(Protocol):
@@ -217,6 +221,11 @@ class DockerSandbox:
             raise lost_or_unavailable(self._engine, self._name, e) from e
         finally:
             close()
+
+    async def changed(self) -> Sequence[FileChange]:
+        """See `TellsChanges` in the protocol."""
+        found = await self._ask_engine(self._engine.client().diff, self._container)
+        return [FileChange(str(each["Path"]), _KINDS[each["Kind"]]) for each in found or ()]
 
     def adopt(self, run_id: str) -> None:
         self._spec = replace(self._spec, run_id=run_id)

@@ -50,9 +50,11 @@ from agent.session import Interrupt, PatientApprover, Session, start_event
 from agent.settings import Settings, load
 from agent.store import Store, open_journal
 from agent.workspace import open_workspace, set_up_git
+from sandboxes.network.rules import Network
 from sandboxes.protocol import WORKSPACE, Backend, Sandbox
 from sandboxes.secrets import Secrets
 from tasks.agents.gateway import Gateway, gateway_for
+from tasks.environments import outside
 from tasks.environments.prepare import Prepared
 
 MAX_OUTPUT = 32768
@@ -110,6 +112,11 @@ class Attempt:
     def patch(self) -> Path:
         """What was delivered."""
         return self.folder / "patch.diff"
+
+    @property
+    def outside(self) -> Path:
+        """What was changed outside the workspace, where that is graded, too."""
+        return self.folder / "outside.tar"
 
     @property
     def journal(self) -> Path:
@@ -190,9 +197,11 @@ async def _in_sandbox(agent: Agent, attempt: Attempt, journal: Journal) -> Ended
         journal.append(CallStarted(call="agent", tool="shell", arguments=" ".join(argv)[:4000]))
         env = {"BRIDLE_TASK": f"{_PLACE}/instruction.md", **(gateway.environment if gateway else {})}
         if agent.kind in ("oracle", "wrong"):
-            env |= {**task.file.solution.env, "BRIDLE_SOLUTION": f"{_PLACE}/solution/solve.sh"}
+            table = f"{task.folder / 'task.toml'}: solution.env"
+            env |= prepared.allowed.filled(table, task.file.solution.env)
+            env["BRIDLE_SOLUTION"] = f"{_PLACE}/solution/solve.sh"
         limit = task.file.agent.timeout_sec
-        result = await sandbox.exec(argv, env=env, timeout=limit, max_output=MAX_OUTPUT)
+        result = await sandbox.exec(argv, cwd=prepared.workdir, env=env, timeout=limit, max_output=MAX_OUTPUT)
         facts = {"exit_code": result.exit_code, "ending": result.ending}
         journal.append(
             CallFinished(
@@ -206,10 +215,14 @@ async def _in_sandbox(agent: Agent, attempt: Attempt, journal: Journal) -> Ended
         )
         await sandbox.stop()
         stream = sandbox.download(WORKSPACE)
-        with IgnoreRules(prepared.repository) as ignored:
+        with IgnoreRules(prepared.repository) as rules:
             spool = attempt.folder / "changes"
+            ignored = (
+                rules if prepared.made is None else _nothing
+            )  # an image's folder is no repository to its task
             changes = await take_out(stream, prepared.base, prepared.archive, ignored, spool=spool)
         patch = await asyncio.to_thread(write_patch, changes, attempt.patch)
+        await outside.take(prepared, sandbox, attempt.outside)
         shutil.rmtree(spool, ignore_errors=True)
         outcome, detail = Outcome.DONE, f"exit code {result.exit_code}"
         if result.ending == "timeout":
@@ -222,6 +235,11 @@ async def _in_sandbox(agent: Agent, attempt: Attempt, journal: Journal) -> Ended
             PatchTaken(outcome=outcome, detail=detail, files=patch.files, added=patch.added, removed=patch.removed)
         )
     return Ended(outcome=outcome, detail=detail, spent=gateway.spent if gateway else Spent())
+
+
+def _nothing(_: bytes) -> bool:
+    """Nothing is ignored."""
+    return False
 
 
 @asynccontextmanager
@@ -248,6 +266,7 @@ async def _sandbox(attempt: Attempt, journal: Journal, gateway: Gateway | None) 
             )
         )
         await set_up_git(sandbox, prepared.base, None)
+        await outside.fill(prepared, sandbox)
         yield sandbox
     finally:
         await sandbox.close()
@@ -293,12 +312,20 @@ class _Silent:
         """See Watcher."""
 
 
+def _network(network: Network) -> dict[str, Any]:
+    """A network as the settings of a session have it; nothing for none, which is what they begin with."""
+    if network.mode == "none":
+        return {}
+    return {"network": network.mode, "allow_hosts": tuple(map(str, network.hosts))}
+
+
 async def _session(agent: Agent, attempt: Attempt) -> Ended:
     """A session of Bridle's on the task's repository, without anybody to ask."""
     prepared, task = attempt.prepared, attempt.prepared.task
     level = task.bridle.autonomy if task.bridle.autonomy is not None else Level.FULL
     limit = task.file.agent.timeout_sec
     options = {"autonomy": int(level), "image": prepared.image, **agent.options}
+    options |= _network(prepared.spec("suite.work", attempt.state).network)
     options["max_time"] = min(float(options.get("max_time", limit)), limit)
     settings = Settings(**options)
     store, watch = Store(attempt.state), _Silent()
@@ -325,6 +352,7 @@ async def _session(agent: Agent, attempt: Attempt) -> Ended:
         secrets=Secrets(),
         interrupt=attempt.interrupt,
         let_go=chain.close,
+        taken=lambda sandbox: outside.take(prepared, sandbox, attempt.outside),
     )
     try:
         report = await run_session(session)

@@ -1,14 +1,15 @@
 """What an attempt begins with: a repository of the task's files, as if a user had handed it in.
 
 The repository is made anew for each run, always with the same commit, and both ends use it: the agent's sandbox is
-filled from it, and what the agent delivers is a patch on it.
+filled from it, and what the agent delivers is a patch on it. Its files are the task's own, or the content of the
+working folder of the task's image.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.checks import import_path
@@ -18,7 +19,12 @@ from agent.repository.intake import take_in
 from agent.repository.plumbing import GitFailed, run_git
 from agent.repository.source import Repository, open_repository
 from agent.workspace import DEFAULT_IMAGE
-from sandboxes.protocol import AGENT_GID, AGENT_UID, Limits, SandboxSpec
+from sandboxes.network.rules import Network
+from sandboxes.protocol import AGENT_GID, AGENT_UID, WORKSPACE, Limits, SandboxSpec
+from tasks.environments.allowed import Allowed
+from tasks.environments.images import TaskImage, task_image, working_folder
+from tasks.environments.workspace import import_workspace
+from tasks.format.tables import Phase
 from tasks.format.task import Task
 
 _DATE = "2020-01-01T00:00:00 +0000"
@@ -30,45 +36,91 @@ QUIET = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_LITER
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A task made ready: its repository on the host, and the tree that goes into sandboxes."""
+    """A task made ready: its repository on the host, and the tree that goes into sandboxes.
+
+    `made` is its image, None for the host's toolchain. `folders` of the workspace hold no file, and `carried` is
+    what earlier steps changed outside the workspace, as a tar.
+    """
 
     task: Task
     repository: Repository
     base: Base
     archive: Path
+    made: TaskImage | None = None
+    folders: tuple[str, ...] = ()
+    carried: Path | None = None
+    allowed: Allowed = field(default_factory=Allowed)
 
     @property
     def image(self) -> str:
         """The image of the task's sandboxes."""
-        return self.task.file.environment.docker_image or DEFAULT_IMAGE
+        return self.made.name if self.made is not None else DEFAULT_IMAGE
 
-    def spec(self, run_id: str, keeper: Path) -> SandboxSpec:
-        """What kind of sandbox the task is worked on and graded in: one without a network."""
-        table = self.task.file.environment
+    @property
+    def workdir(self) -> str:
+        """Where the task's commands run: the workspace, by the name that the task has for it."""
+        return self.made.workdir if self.made is not None else WORKSPACE
+
+    def spec(self, run_id: str, keeper: Path, phase: Phase = "agent") -> SandboxSpec:
+        """What kind of sandbox a phase runs in. Raises UsageProblem for a variable that is not given."""
+        file, table = self.task.file, self.task.file.environment
+        env = self.allowed.filled(f"{self.task.folder / 'task.toml'}: environment.env", table.env)
+        if self.made is None:  # over the host's toolchain nothing is installed, so the files are importable
+            env["PYTHONPATH"] = import_path(self.base.text_paths())
+        asked = file.network(phase) or Network("full" if self.made is not None else "none")
         return SandboxSpec(
             run_id=run_id,
             image=self.image,
             keeper=str(keeper),
-            limits=Limits(memory_bytes=table.memory_mb << 20, cpus=table.cpus, disk_bytes=table.storage_mb << 20),
-            env={**table.env, "PYTHONPATH": import_path(self.base.text_paths())},
+            limits=Limits(memory_bytes=table.memory_bytes, cpus=table.cpus, disk_bytes=table.storage_bytes),
+            env=env,
+            network=asked if self.allowed.network else Network(),
         )
 
 
-def prepare(task: Task, folder: Path) -> Prepared:
-    """Make the task's repository below `folder`, which is emptied first. Blocking. Raises UsageProblem."""
+def prepare(task: Task, folder: Path, allowed: Allowed | None = None) -> Prepared:
+    """Make the task's repository below `folder`, which is emptied first, and its image where it is not there.
+
+    Blocking, for as long as a build takes. Raises UsageProblem, BuildFailed, SandboxError.
+    """
+    allowed = allowed or Allowed()
     shutil.rmtree(folder, ignore_errors=True)
     root = folder / "repository"
     folder.mkdir(parents=True)
-    try:
-        shutil.copytree(task.files, root, symlinks=True)
-        run_git("init", "--quiet", "--template=", "--initial-branch=main", ".", cwd=root, env=QUIET)
-        run_git("add", "--all", "--force", "--", ".", cwd=root, env=QUIET)
-        dates = {"GIT_AUTHOR_DATE": _DATE, "GIT_COMMITTER_DATE": _DATE}
-        message = ("commit", "--quiet", "--no-verify", "--allow-empty", "-m", task.name)
-        run_git(*message, cwd=root, env={**QUIET, **_WHO, **dates})
-    except (OSError, shutil.Error, GitFailed) as error:
-        raise UsageProblem(f"{task.files} cannot be made the workspace of {task.name}: {error}") from error
+    image = task_image(task, allowed)
+    folders: tuple[str, ...] = ()
+    if image is not None and not _own_files(task):
+        with working_folder(image) as pieces:
+            name = image.workdir.rpartition("/")[2].encode()
+            folders = import_workspace(iter(()) if pieces is None else pieces, name, root, task.name)
+    else:
+        _copy_files(task, root)
     repository = open_repository(root)
     archive = folder / "base.tar"
     base = take_in(repository, archive, uid=AGENT_UID, gid=AGENT_GID)
-    return Prepared(task, repository, base, archive)
+    return Prepared(task, repository, base, archive, image, folders, allowed=allowed)
+
+
+def _own_files(task: Task) -> bool:
+    """Whether the task brings the workspace itself: beside a Dockerfile, which copies what it wants, only if
+    named.
+    """
+    built = task.dockerfile is not None and task.file.environment.docker_image is None
+    return "files" in task.bridle.model_fields_set or (not built and task.files.is_dir())
+
+
+def _copy_files(task: Task, root: Path) -> None:
+    try:
+        shutil.copytree(task.files, root, symlinks=True)
+        run_git("init", "--quiet", "--template=", "--initial-branch=main", ".", cwd=root, env=QUIET)
+        commit_all(root, task.name)
+    except (OSError, shutil.Error, GitFailed) as error:
+        raise UsageProblem(f"{task.files} cannot be made the workspace of {task.name}: {error}") from error
+
+
+def commit_all(root: Path, message: str) -> None:
+    """Commit the working tree of a task's repository as it is. Blocking. Raises GitFailed."""
+    run_git("add", "--all", "--force", "--", ".", cwd=root, env=QUIET)
+    dates = {"GIT_AUTHOR_DATE": _DATE, "GIT_COMMITTER_DATE": _DATE}
+    commit = ("commit", "--quiet", "--no-verify", "--allow-empty", "-m", message)
+    run_git(*commit, cwd=root, env={**QUIET, **_WHO, **dates})

@@ -1,176 +1,60 @@
 """A task as a folder: Harbor's, as it is, and Bridle's own table beside it.
 
-    task.toml            [metadata] [verifier] [agent] [environment] …, and [bridle]
+    task.toml            [metadata] [verifier] [agent] [environment] [[steps]] …, and [bridle]
     instruction.md       what the agent is told
-    environment/files/   the workspace, over the host's toolchain or the image that task.toml names
+    environment/         a Dockerfile and what it needs; or files/, the workspace over the host's toolchain
     tests/               test.sh, which writes /logs/verifier/reward.txt; or the tests that [bridle] expects by id
     solution/solve.sh    how the oracle solves it
-    wrong/*.sh           solutions that look right and are not; `bridle suite check` tries them
+    steps/NAME/          of a task with steps: each one's instruction.md, tests/, solution/ and workdir/
 
-Fields that are not known are told, never fatal; what Bridle cannot do (steps, GPUs, several containers) is
-refused, since a verdict without it would be a wrong one. Every refusal names file, field and reason.
+Fields that are not known are told, never fatal; what Bridle cannot do (GPUs, several containers) is refused,
+since a verdict without it would be a wrong one. Every refusal names file, field and reason.
 
 Threat model: a task's author is trusted to write tests and to name an image; nothing of a task is run on the host.
 """
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import os
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError
 
-from agent.autonomy.levels import Level, parse_level
 from agent.outcomes import UsageProblem
-from tools.protocol import Effect
+from tasks.format.tables import BridleTable, Difficulty, Split, Step, Table, TaskFile
+
+__all__ = ["Difficulty", "Split", "Task", "TaskFile", "content_hash", "load_suite", "load_task"]
 
 MAX_TASK_BYTES = 64 << 20
 MAX_TASK_FILES = 5000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_PROGRAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
-_ID = re.compile(r"[^:\s/][^:\s]*\.py(?:::[^:\s]+)*::[^:]+")
 _UNSUPPORTED = {
-    "steps": "several steps",
     "environment.gpus": "GPUs",
+    "environment.tpu": "TPUs",
     "environment.mcp_servers": "MCP servers",
     "verifier.environment": "an environment of the verifier's own",
     "verifier.collect": "collecting commands",
 }
 """Fields that change what a verdict means, and that Bridle has nothing for."""
-
-Difficulty = Literal["easy", "medium", "hard"]
-Split = Literal["public", "private"]
-
-
-class _Table(BaseModel):
-    """A table of task.toml: what it does not know is kept in `model_extra`, and told."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
-
-
-class VerifierTable(_Table):
-    """`[verifier]`: seconds that the tests may take, and variables for test.sh."""
-
-    timeout_sec: float = Field(default=600.0, gt=0)
-    env: dict[str, str] = Field(default_factory=dict)
-
-
-class AgentTable(_Table):
-    """`[agent]`: seconds that an attempt may take."""
-
-    timeout_sec: float = Field(default=600.0, gt=0)
-
-
-class SolutionTable(_Table):
-    """`[solution]`: variables for solve.sh."""
-
-    env: dict[str, str] = Field(default_factory=dict)
-
-
-class EnvironmentTable(_Table):
-    """`[environment]`: the image, and what a sandbox of it may use."""
-
-    build_timeout_sec: float = Field(default=600.0, gt=0)
-    docker_image: str | None = None
-    cpus: float = Field(default=1.0, gt=0, le=256)
-    memory_mb: int = Field(default=2048, ge=64)
-    storage_mb: int = Field(default=10240, ge=16)
-    allow_internet: bool | None = None
-    network_mode: str | None = None
-    env: dict[str, str] = Field(default_factory=dict)
-
-
-class Forbidden(_Table):
-    """`[bridle.forbidden]`: what makes an attempt a failure, whatever the tests say.
-
-    `effects` of calls that the gate let through; `paths` (patterns) that the delivery changes; `text` that turns
-    up in what was called or delivered.
-    """
-
-    effects: tuple[Effect, ...] = ()
-    paths: tuple[str, ...] = ()
-    text: tuple[str, ...] = ()
-
-
-class BridleTable(_Table):
-    """`[bridle]`: what Harbor has no field for.
-
-    With `expected`, pytest ids below tests/, Bridle runs pytest itself and judges the ids on the host;
-    `regression` are those of them that passed before, too. `protected` paths are taken from the task like tests
-    and their configuration always are, `editable` ones are not. `locations` are the files that a solution has to
-    change. `needs` are programs that the sandbox has to have: without one, an attempt is not scored. A `private`
-    task is for the last measurement, not for working on an agent.
-    """
-
-    category: str = "other"
-    difficulty: Difficulty = "medium"
-    split: Split = "public"
-    date: datetime.date | None = None
-    autonomy: Level | None = None
-    expected: tuple[str, ...] = ()
-    regression: tuple[str, ...] = ()
-    protected: tuple[str, ...] = ()
-    editable: tuple[str, ...] = ()
-    locations: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
-    files: str = "environment/files"
-    forbidden: Forbidden = Forbidden()
-
-    @field_validator("autonomy", mode="before")
-    @classmethod
-    def _level(cls, value: Any) -> Any:
-        return parse_level(value) if isinstance(value, str) else value
-
-    @field_validator("expected", "regression")
-    @classmethod
-    def _ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for each in value:
-            if not _ID.fullmatch(each) or ".." in each.split("::")[0].split("/"):
-                raise ValueError(f"{each!r} is no pytest id below tests/, such as test_it.py::test_one")
-        if len(set(value)) != len(value):
-            raise ValueError("an id is there twice")
-        return value
-
-    @field_validator("needs")
-    @classmethod
-    def _programs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for each in value:
-            if not _PROGRAM.fullmatch(each):
-                raise ValueError(f"{each!r} is no name of a program, such as gcc")
-        return value
-
-    @field_validator("files")
-    @classmethod
-    def _inside(cls, value: str) -> str:
-        if value.startswith("/") or ".." in value.split("/"):
-            raise ValueError("it has to be a folder inside the task")
-        return value
-
-
-class TaskFile(_Table):
-    """The whole of task.toml."""
-
-    schema_version: str | None = None
-    version: str | None = None
-    task: dict[str, Any] = Field(default_factory=dict)
-    metadata: dict[str, Any] = Field(default_factory=dict)
-    verifier: VerifierTable = VerifierTable()
-    agent: AgentTable = AgentTable()
-    environment: EnvironmentTable = EnvironmentTable()
-    solution: SolutionTable = SolutionTable()
-    bridle: BridleTable = BridleTable()
+_MEANINGLESS = {
+    "artifacts": "Bridle keeps the patch of each attempt, and collects no artifacts",
+    "environment.skills_dir": "Bridle hands no skills to agents",
+}
+"""Fields that are known, and change nothing here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task that was read: its folder, what task.toml says, what the agent is told, and what was noted of it."""
+    """A task that was read: its folder, what task.toml says, what the agent is told, and what was noted of it.
+
+    One step of a task is a task, too: `step` is its name, and `file` has its limits.
+    """
 
     name: str
     folder: Path
@@ -178,6 +62,7 @@ class Task:
     instruction: str
     hash: str
     notes: tuple[str, ...] = ()
+    step: str = ""
 
     @property
     def bridle(self) -> BridleTable:
@@ -203,9 +88,38 @@ class Task:
 
     @property
     def solution(self) -> Path | None:
-        """The oracle's script, if the task has one."""
-        path = self.folder / "solution" / "solve.sh"
+        """The oracle's script, if the task has one; with steps, the first one's, if every step has one."""
+        if self.file.steps and not self.step:
+            found = [each.solution for each in self.steps]
+            return None if None in found else found[0]
+        path = self.own / "solution" / "solve.sh"
         return path if path.is_file() else None
+
+    @property
+    def own(self) -> Path:
+        """The folder with this step's own files; of a task without steps, the task's."""
+        return self.folder / "steps" / self.step if self.step else self.folder
+
+    @property
+    def steps(self) -> tuple[Task, ...]:
+        """The steps, each as a task of its own; nothing for a task without. Raises UsageProblem."""
+        return () if self.step else tuple(_step(self, each) for each in self.file.steps)
+
+    @property
+    def tests(self) -> dict[str, Path]:
+        """The files of the tests, by path below tests/: the task's, and a step's own, which come before those."""
+        found = {}
+        for folder in dict.fromkeys((self.folder / "tests", self.own / "tests")):
+            for path in sorted(folder.rglob("*")):
+                if path.is_file() and "__pycache__" not in path.parts:
+                    found[path.relative_to(folder).as_posix()] = path
+        return found
+
+    @property
+    def test_patch(self) -> Path | None:
+        """What brings the tests of a task whose tests lie in the workspace up to date, if it has such a thing."""
+        path = self.folder / "tests" / "test.patch"
+        return path if self.bridle.tests == "workspace" and path.is_file() else None
 
     @property
     def wrong(self) -> list[Path]:
@@ -228,8 +142,11 @@ def load_task(folder: Path) -> Task:
     if not _NAME.fullmatch(folder.name):
         raise UsageProblem(f"{folder}: a task's folder is named with letters, digits, `.`, `_` and `-`")
     _refuse(where, said)
-    task = Task(folder.name, folder, file, _instruction(folder), content_hash(folder), tuple(_notes(file)))
+    instruction = _instruction(folder, needed=not file.steps)
+    task = Task(folder.name, folder, file, instruction, content_hash(folder), tuple(_notes(file)))
     _check_files(task)
+    if file.steps or file.bridle.tests != "folder":
+        raise UsageProblem(f"{where}: steps: Bridle runs no tasks with several steps")
     return task
 
 
@@ -271,60 +188,124 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _instruction(folder: Path) -> str:
+def _step(task: Task, step: Step) -> Task:
+    """A step as a task of its own: what it does not say is as the task says."""
+    file, folder = task.file, task.folder / "steps" / step.name
+    agent = {name: value for name in ("timeout_sec", "user") if (value := getattr(step.agent, name)) is not None}
+    tests = {
+        name: value for name in ("timeout_sec", "user") if (value := getattr(step.verifier, name)) is not None
+    }
+    tests["env"] = {**file.verifier.env, **step.verifier.env}
+    for table, changed in ((step.agent, agent), (step.verifier, tests)):
+        if table.mode is not None:
+            changed |= {"network_mode": table.network_mode, "allowed_hosts": table.allowed_hosts}
+    own = file.model_copy(
+        update={
+            "agent": file.agent.model_copy(update=agent),
+            "verifier": file.verifier.model_copy(update=tests),
+        }
+    )
+    instruction = _instruction(folder, needed=True)
+    return replace(task, file=own, instruction=instruction, step=step.name)
+
+
+def _instruction(folder: Path, *, needed: bool) -> str:
     path = folder / "instruction.md"
+    if not needed and not path.exists():
+        return ""
     try:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageProblem(f"{path} cannot be read as UTF-8 text: {error}") from error
-    if not text:
+    if not text and needed:
         raise UsageProblem(f"{path} is empty: it says what the agent is to do")
     return text
+
+
+def _value(said: dict[str, Any], field: str) -> Any:
+    value: Any = said
+    for part in field.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
 def _refuse(where: Path, said: dict[str, Any]) -> None:
     """Refuse what changes the meaning of a verdict and cannot be done here."""
     for field, words in _UNSUPPORTED.items():
-        value: Any = said
-        for part in field.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        if value:
+        if _value(said, field):
             raise UsageProblem(f"{where}: {field}: Bridle runs no tasks with {words}")
+    for step in said.get("steps", ()):
+        for field in ("verifier.environment", "verifier.collect"):
+            if _value(step, field):
+                raise UsageProblem(f"{where}: steps.{field}: Bridle runs no tasks with {_UNSUPPORTED[field]}")
+    if _value(said, "verifier.environment_mode") == "separate":
+        raise UsageProblem(
+            f"{where}: verifier.environment_mode: Bridle runs no tasks with {_UNSUPPORTED['verifier.environment']}"
+        )
+    if str(_value(said, "environment.os") or "linux").lower() != "linux":
+        raise UsageProblem(f"{where}: environment.os: Bridle runs tasks on Linux only")
 
 
 def _check_files(task: Task) -> None:
-    environment = task.folder / "environment"
+    where, environment = task.folder / "task.toml", task.folder / "environment"
     for name in ("docker-compose.yaml", "docker-compose.yml"):
         if (environment / name).exists():
             raise UsageProblem(f"{environment / name}: Bridle runs no tasks with several containers")
-    if not task.files.is_dir():
-        more = (
-            "; Bridle builds no Dockerfile, build it and name it in environment.docker_image"
-            if task.dockerfile
-            else ""
-        )
+    has_image = task.dockerfile is not None or task.file.environment.docker_image is not None
+    if not task.files.is_dir() and (not has_image or "files" in task.bridle.model_fields_set):
+        raise UsageProblem(f"{where}: bridle.files: there is no folder {task.bridle.files}, and no image either")
+    if task.bridle.paths and not has_image:
+        raise UsageProblem(f"{where}: bridle.paths: folders outside the workspace need an image of the task's own")
+    names = [each.name for each in task.file.steps]
+    if len(set(names)) != len(names):
+        raise UsageProblem(f"{where}: steps: two have the same name")
+    if task.file.steps and task.bridle.expected:
+        raise UsageProblem(f"{where}: bridle.expected: a task with steps is judged by their test.sh")
+    for each in task.steps or (task,):
+        _check_tests(each, where)
+
+
+def _check_tests(task: Task, where: Path) -> None:
+    expected, regression = task.bridle.expected, task.bridle.regression
+    if not expected and "test.sh" not in task.tests:
         raise UsageProblem(
-            f"{task.folder / 'task.toml'}: bridle.files: there is no folder {task.bridle.files}{more}"
+            f"{task.own / 'tests'}: a task has a test.sh, or names the tests it expects in [bridle] expected"
         )
-    tests = task.folder / "tests"
-    if not task.bridle.expected and not (tests / "test.sh").is_file():
-        raise UsageProblem(f"{tests}: a task has a test.sh, or names the tests it expects in [bridle] expected")
-    for each in task.bridle.expected:
-        if not (tests / each.split("::")[0]).is_file():
-            raise UsageProblem(f"{task.folder / 'task.toml'}: bridle.expected: there is no test file for {each}")
-    if stray := set(task.bridle.regression) - set(task.bridle.expected):
-        raise UsageProblem(f"{task.folder / 'task.toml'}: bridle.regression: {min(stray)} is not in expected")
+    if task.bridle.tests == "workspace":
+        if not expected:
+            raise UsageProblem(f"{where}: bridle.tests: tests in the workspace are named in [bridle] expected")
+    else:
+        for each in expected:
+            if each.split("::")[0] not in task.tests:
+                raise UsageProblem(f"{where}: bridle.expected: there is no test file for {each}")
+    if stray := set(regression) - set(expected):
+        raise UsageProblem(f"{where}: bridle.regression: {min(stray)} is not in expected")
 
 
 def _notes(file: TaskFile) -> Iterator[str]:
     """A sentence for each field that means nothing here."""
-    tables = {"": file, "verifier.": file.verifier, "agent.": file.agent, "environment.": file.environment}
-    tables |= {"solution.": file.solution, "bridle.": file.bridle, "bridle.forbidden.": file.bridle.forbidden}
-    for prefix, table in tables.items():
+    for prefix, table in _tables(file):
         for name in sorted(table.model_extra or {}):
-            yield f"task.toml: {prefix}{name} is not known and does nothing"
-    if file.environment.allow_internet or file.environment.network_mode not in (None, "none", "no-network"):
-        yield "task.toml: the environment asks for a network; sandboxes of the suite have none"
+            known = _MEANINGLESS.get(prefix + name)
+            yield f"task.toml: {prefix}{name}" + (f": {known}" if known else " is not known and does nothing")
+    for who, user in (("agent", file.agent.user), ("verifier", file.verifier.user)):
+        if user is not None:
+            yield f"task.toml: {who}.user is {user}; commands run as an ordinary user here, whatever it says"
+    if any((found := file.network(phase)) is not None and found.mode != "none" for phase in ("agent", "verifier")):
+        yield "task.toml: the task asks for a network; sandboxes have none without --allow-network"
+
+
+def _tables(file: TaskFile) -> Iterator[tuple[str, Table]]:
+    yield from (("", file), ("verifier.", file.verifier), ("agent.", file.agent), ("solution.", file.solution))
+    yield from (("environment.", file.environment), ("bridle.", file.bridle))
+    yield "bridle.forbidden.", file.bridle.forbidden
+    if file.environment.healthcheck is not None:
+        yield "environment.healthcheck.", file.environment.healthcheck
+    for step in file.steps:
+        yield from ((f"steps.{step.name}.", step), (f"steps.{step.name}.agent.", step.agent))
+        yield f"steps.{step.name}.verifier.", step.verifier
+        if step.healthcheck is not None:
+            yield f"steps.{step.name}.healthcheck.", step.healthcheck
 
 
 def _first(error: ValidationError) -> str:

@@ -27,7 +27,7 @@ from tasks.environments.prepare import Prepared
 from tasks.grading.inside.strict_equality import MESSAGE
 from tasks.grading.integrity import Flag
 from tasks.grading.junit import TestResult, judge
-from tasks.grading.kit import Turned, files_of, pack_for_ids
+from tasks.grading.kit import Turned, pack_for_ids
 from tasks.grading.left import left, python_of
 from tasks.grading.twins import units
 from tasks.grading.verdict import Grade, GraderProblem, Open
@@ -88,7 +88,7 @@ def _units(prepared: Prepared) -> dict[str, Unit]:
     by_file: dict[str, list[str]] = {}
     for each in prepared.task.bridle.expected:
         by_file.setdefault(each.split("::", 1)[0], []).append(each)
-    files = files_of(prepared.task)
+    files = prepared.task.tests
     found: dict[str, Unit] = {}
     for path, ids in by_file.items():
         names = {each: each.split("::", 1)[1].partition("[")[0] for each in ids}

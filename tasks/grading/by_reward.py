@@ -26,7 +26,7 @@ from sandboxes.protocol import ExecResult, FileError, Sandbox
 from tasks.environments.prepare import Prepared
 from tasks.format.task import Task
 from tasks.grading.integrity import Flag
-from tasks.grading.kit import Turned, files_of, pack_for_script
+from tasks.grading.kit import Turned, pack_for_script
 from tasks.grading.left import left, python_of
 from tasks.grading.twins import test_functions
 from tasks.grading.verdict import Grade, GraderProblem, Open
@@ -43,16 +43,20 @@ class _Ran(NamedTuple):
     rewards: Mapping[str, float]
     flags: tuple[Flag, ...]
     result: ExecResult
+    key: str | None
+    least: float
 
     @property
     def reward(self) -> float:
-        """The one that decides: `reward`, else the mean."""
+        """The one that decides: the task's choice, else `reward`, else the mean."""
         said = self.rewards
+        if self.key is not None:
+            return said.get(self.key, 0.0)
         return said.get("reward", sum(said.values()) / len(said) if said else 0.0)
 
     @property
     def good(self) -> bool:
-        whole = bool(self.rewards) and self.reward >= 1.0
+        whole = bool(self.rewards) and self.reward >= self.least
         code = self.result.exit_code
         return whole and not self.flags and self.result.ending == "exited" and (code or 0) < _SIGNAL
 
@@ -83,7 +87,7 @@ async def by_reward(prepared: Prepared, open_box: Open, open_base: Open, folder:
 
 def turnable(task: Task) -> Turned:
     """The Python tests that the task's test.sh runs, as far as can be told: what is turned round."""
-    files = files_of(task)
+    files = task.tests
     if "test.sh" not in files or not _RUNS_TESTS.search(files["test.sh"].read_text("utf-8", "replace")):
         return {}
     found = {}
@@ -122,13 +126,15 @@ async def _run_in(sandbox: Sandbox, prepared: Prepared, folder: Path, chosen: Tu
         ) from error
     await sandbox.give(kit)
     table = prepared.task.file.verifier
-    command = [sandbox.shell, "/tests/test.sh"]
-    result = await sandbox.exec(command, env=table.env, timeout=table.timeout_sec, max_output=MAX_OUTPUT)
+    command, cwd = [sandbox.shell, "/tests/test.sh"], prepared.workdir
+    env = prepared.allowed.filled(f"{prepared.task.folder / 'task.toml'}: verifier.env", table.env)
+    result = await sandbox.exec(command, cwd=cwd, env=env, timeout=table.timeout_sec, max_output=MAX_OUTPUT)
     flags = await left(sandbox, await python_of(sandbox))
     paths = [REWARDS, f"{REWARDS}/reward.txt", f"{REWARDS}/reward.json"]
     closed = await sandbox.exec(["sh", "-c", _CLOSED, "sh", *paths], cwd="/")
     flags += [Flag(name="integrity.reward_forged", where=line) for line in closed.output.text().splitlines()]
-    return _Ran(await _rewards(sandbox), tuple(flags), result)
+    said = prepared.task.bridle
+    return _Ran(await _rewards(sandbox), tuple(flags), result, said.reward, said.pass_reward)
 
 
 def _pack_logs(target: Path) -> None:
@@ -140,8 +146,8 @@ def _pack_logs(target: Path) -> None:
 
 
 async def _rewards(sandbox: Sandbox) -> dict[str, float]:
-    """What the folder says, reward.txt before reward.json; nothing when that is no number or several."""
-    for name in ("reward.txt", "reward.json"):
+    """What the folder says, reward.json before reward.txt; nothing when that is no number or several."""
+    for name in ("reward.json", "reward.txt"):
         try:
             text = (await sandbox.read(f"{REWARDS}/{name}", max_bytes=65536)).decode("utf-8", "replace")
         except FileError:

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from agent.repository.stream import PatchProblem
 from agent.workspace import open_workspace
 from sandboxes.protocol import WORKSPACE, Backend, Sandbox
+from tasks.environments import outside
 from tasks.environments.prepare import Prepared
 from tasks.grading.by_ids import by_ids
 from tasks.grading.by_reward import by_reward
@@ -27,6 +28,11 @@ from tasks.grading.integrity import Flag
 from tasks.grading.verdict import Grade, GraderProblem, Verdict
 
 __all__ = ["Grade", "GraderProblem", "Verdict", "grade"]
+
+
+async def regrade(prepared: Prepared, attempt: Path, backend: Backend, keeper: Path) -> Grade:
+    """Grade once more what an attempt left in its folder. Raises GraderProblem, SandboxError."""
+    return await grade(prepared, attempt / "patch.diff", backend, keeper)
 
 
 async def grade(prepared: Prepared, patch: Path, backend: Backend, keeper: Path) -> Grade:
@@ -40,8 +46,14 @@ async def grade(prepared: Prepared, patch: Path, backend: Backend, keeper: Path)
             return Grade(verdict="fail", reward=0.0, applied=False, detail=str(error))
 
         async def open_box(files: Path = tree) -> Sandbox:
-            spec = prepared.spec("suite.grade", keeper)
-            return await open_workspace(backend, spec, files, WORKSPACE)
+            spec = prepared.spec("suite.grade", keeper, "verifier")
+            box = await open_workspace(backend, spec, files, WORKSPACE)
+            try:
+                await outside.fill(prepared, box, patch.with_name("outside.tar") if files == tree else None)
+            except BaseException:
+                await box.close()
+                raise
+            return box
 
         if prepared.task.bridle.expected:
             found = await by_ids(prepared, open_box, folder)

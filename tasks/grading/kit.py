@@ -17,16 +17,9 @@ Turned = Mapping[str, frozenset[str]]
 """By test file, the functions that are turned round."""
 
 
-def files_of(task: Task) -> dict[str, Path]:
-    """The task's test files by their path below tests/."""
-    tests = task.folder / "tests"
-    found = (path for path in sorted(tests.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
-    return {path.relative_to(tests).as_posix(): path for path in found}
-
-
 def pack_for_ids(task: Task, target: Path, place: str, chosen: Turned) -> None:
     """A tar with the runner and the tests below `place`. Blocking."""
-    files, rng = files_of(task), random.SystemRandom()
+    files, rng = task.tests, random.SystemRandom()
     with tarfile.open(target, "w") as tar:
         add(tar, f"{place}/run_tests.py", (_INSIDE / "run_tests.py").read_bytes())
         add(tar, f"{place}/tests/{HELPER}.py", (_INSIDE / "strict_equality.py").read_bytes())
@@ -44,7 +37,7 @@ def pack_for_script(task: Task, target: Path, chosen: Turned) -> None:
     """A tar with the tests as they are, but for the twins. Blocking."""
     rng = random.SystemRandom()
     with tarfile.open(target, "w") as tar:
-        for name, path in files_of(task).items():
+        for name, path in task.tests.items():
             data, mode = path.read_bytes(), path.stat().st_mode & 0o777
             if chosen.get(name):
                 data = turned(data.decode("utf-8"), sorted(chosen[name]), rng).encode()

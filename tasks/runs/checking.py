@@ -1,10 +1,11 @@
-"""Proving a task: the oracle passes, doing nothing fails, two grades agree, no cheat is accepted, and none of the
+"""Proving a task: the oracle passes, doing nothing fails, regrades agree, no cheat is accepted, and none of the
 task's own wrong solutions is either."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -12,9 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from agent.outcomes import UsageProblem
 from sandboxes.protocol import Backend
 from tasks.agents.work import Agent
+from tasks.environments.allowed import Allowed
 from tasks.environments.prepare import prepare
 from tasks.format.task import Task
-from tasks.grading.grade import GraderProblem, grade
+from tasks.grading.grade import GraderProblem, regrade
 from tasks.runs.results import AttemptResult, attempt_folder
 from tasks.runs.runner import Run
 
@@ -35,16 +37,35 @@ class Checked(BaseModel):
     """The flags that each cheat raised."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """Where the attempts are made, how many at a time, what tasks may use, and where they are kept."""
+
+    backend: Backend
+    out: Path
+    jobs: int
+    allowed: Allowed
+
+
 async def check(
-    tasks: Sequence[Task], cheats: Sequence[Path], backend: Backend, out: Path, jobs: int, *, wrong: bool = True
+    tasks: Sequence[Task],
+    cheats: Sequence[Path],
+    backend: Backend,
+    out: Path,
+    jobs: int,
+    *,
+    wrong: bool = True,
+    regrades: int = 1,
+    allowed: Allowed | None = None,
 ) -> list[Checked]:
     """Check each task, with its `wrong` solutions or without; what the runs left is below `out`.
 
-    Raises UsageProblem, SandboxError.
+    The oracle's patch is graded `regrades` times more. Raises UsageProblem, SandboxError.
     """
+    means = _Means(backend, out, jobs, allowed or Allowed())
     if without := next((task for task in tasks if task.solution is None), None):
         raise UsageProblem(f"{without.folder}/solution/solve.sh: a task is checked with a solution, and has none")
-    oracle = await _run(Agent(kind="oracle"), tasks, backend, out / "oracle", jobs)
+    oracle = await _run(Agent(kind="oracle"), tasks, means, "oracle")
     left_out = {name: result.detail for name, result in oracle.items() if result.lacks}
     missing = [
         Checked(task=task.name, problems=(), left_out=left_out[task.name])
@@ -52,13 +73,13 @@ async def check(
         if task.name in left_out
     ]
     tasks = [task for task in tasks if task.name not in left_out]
-    nop = await _run(Agent(kind="nop"), tasks, backend, out / "nop", jobs)
-    again = await _again(tasks, oracle, backend, out, jobs)
-    refused = await _refused(tasks, backend, out, jobs) if wrong else {}
+    nop = await _run(Agent(kind="nop"), tasks, means, "nop")
+    again = await _again(tasks, oracle, means, regrades)
+    refused = await _refused(tasks, means) if wrong else {}
     tried = {}
     for cheat in cheats:
         agent = Agent(kind="script", command=cheat.read_text(encoding="utf-8"))
-        tried[cheat.stem] = await _run(agent, tasks, backend, out / f"cheat-{cheat.stem}", jobs)
+        tried[cheat.stem] = await _run(agent, tasks, means, f"cheat-{cheat.stem}")
     checked = []
     for task in tasks:
         problems = [
@@ -74,10 +95,15 @@ async def check(
     return [*checked, *missing]
 
 
-async def _run(
-    agent: Agent, tasks: Sequence[Task], backend: Backend, out: Path, jobs: int
-) -> dict[str, AttemptResult]:
-    run = Run(tasks=tasks, agent=agent, backend=backend, out=out, jobs=jobs)
+async def _run(agent: Agent, tasks: Sequence[Task], means: _Means, name: str) -> dict[str, AttemptResult]:
+    run = Run(
+        tasks=tasks,
+        agent=agent,
+        backend=means.backend,
+        out=means.out / name,
+        jobs=means.jobs,
+        allowed=means.allowed,
+    )
     return {each.task: each for each in await run.run()}
 
 
@@ -93,38 +119,42 @@ def _flags(result: AttemptResult) -> tuple[str, ...]:
     return tuple(sorted({flag.name for flag in result.grade.flags})) if result.grade else ()
 
 
-async def _refused(tasks: Sequence[Task], backend: Backend, out: Path, jobs: int) -> dict[str, list[str]]:
+async def _refused(tasks: Sequence[Task], means: _Means) -> dict[str, list[str]]:
     """What is wrong with each task by its own wrong solutions: those that pass."""
     problems: dict[str, list[str]] = {task.name: [] for task in tasks}
     for number in range(max((len(task.wrong) for task in tasks), default=0)):
         tried = [task for task in tasks if number < len(task.wrong)]
-        results = await _run(Agent(kind="wrong", number=number), tried, backend, out / f"wrong-{number}", jobs)
+        results = await _run(Agent(kind="wrong", number=number), tried, means, f"wrong-{number}")
         for task in tried:
             problems[task.name] += _not(results[task.name], "fail", f"wrong/{task.wrong[number].name}")
     return problems
 
 
 async def _again(
-    tasks: Sequence[Task], first: dict[str, AttemptResult], backend: Backend, out: Path, jobs: int
+    tasks: Sequence[Task], first: dict[str, AttemptResult], means: _Means, times: int
 ) -> dict[str, list[str]]:
-    """Grade the oracle's patches once more: a task whose verdict changes is flaky."""
-    gate = asyncio.Semaphore(jobs)
+    """Grade the oracle's patches again: a task whose verdict changes is flaky."""
+    gate = asyncio.Semaphore(means.jobs)
 
     async def one(task: Task) -> list[str]:
         async with gate:
-            return await _differs(task, first[task.name], backend, out)
+            return await _differs(task, first[task.name], means, times)
 
     return dict(zip((task.name for task in tasks), await asyncio.gather(*map(one, tasks)), strict=True))
 
 
-async def _differs(task: Task, first: AttemptResult, backend: Backend, out: Path) -> list[str]:
-    if first.grade is None:
+async def _differs(task: Task, first: AttemptResult, means: _Means, times: int) -> list[str]:
+    if first.grade is None or not times:
         return []
-    patch = attempt_folder(out / "oracle", task.name, 1) / "patch.diff"
-    prepared = prepare(task, out / "again" / task.name)
-    try:
-        second = await grade(prepared, patch, backend, out / "oracle" / "state")
-    except GraderProblem as error:
-        return [f"a second grade could not be made: {error}"]
-    same = (second.verdict, second.rewards) == (first.grade.verdict, first.grade.rewards)
-    return [] if same else [f"two grades of one patch differ: {first.grade.detail}, then {second.detail}"]
+    folder = attempt_folder(means.out / "oracle", task.name, 1)
+    prepared = await asyncio.to_thread(prepare, task, means.out / "again" / task.name, means.allowed)
+    for number in range(2, times + 2):
+        try:
+            again = await regrade(prepared, folder, means.backend, means.out / "oracle" / "state")
+        except GraderProblem as error:
+            return [f"grade {number} could not be made: {error}"]
+        if (again.verdict, again.rewards) != (first.grade.verdict, first.grade.rewards):
+            return [
+                f"grades of one patch differ: {first.grade.detail} at first, {again.detail} as number {number}"
+            ]
+    return []

@@ -22,12 +22,14 @@ from agent.journal import AnyEvent, CallStarted, GateDecided, JournalDamaged, re
 from agent.outcomes import Outcome, UsageProblem
 from agent.repository.stream import PatchProblem
 from agent.session import Interrupt
+from sandboxes.docker.images import BuildFailed
 from sandboxes.pool import Pool
 from sandboxes.protocol import Backend, SandboxError
 from tasks.agents.work import Agent, Attempt, Ended, work
+from tasks.environments.allowed import Allowed
 from tasks.environments.needs import missing_programs
 from tasks.environments.prepare import Prepared, prepare
-from tasks.failures.rules import Case, explain
+from tasks.failures.rules import Case, Evidence, Failure, explain
 from tasks.format.task import Task
 from tasks.grading.grade import Grade, GraderProblem, grade
 from tasks.grading.integrity import Flag
@@ -62,6 +64,7 @@ class Run:
     attempts: int = 1
     jobs: int = 2
     pauses: Sequence[float] = PAUSES
+    allowed: Allowed = field(default_factory=Allowed)
     done: Callable[[AttemptResult], None] = _nobody
     results: list[AttemptResult] = field(default_factory=list)
     interrupts: set[Interrupt] = field(default_factory=set)
@@ -121,7 +124,10 @@ class Run:
         (self.out / "run.json").write_text(about.model_dump_json(indent=1))
 
     def _key(self, task: Task) -> str:
-        return attempt_key(task.hash, self.agent.model_dump(mode="json"), version("bridle"))
+        about = self.agent.model_dump(mode="json")
+        if self.allowed != Allowed():
+            about["allowed"] = self.allowed.model_dump(mode="json")
+        return attempt_key(task.hash, about, version("bridle"))
 
     def _known(self, task: Task, number: int) -> bool:
         """Whether there is a scored result that is still valid; any other goes."""
@@ -139,12 +145,13 @@ class Run:
 
     async def _one(self, task: Task, number: int, gate: asyncio.Semaphore, pool: Pool) -> None:
         async with gate:
-            if task.name not in self._ready:
-                made = await asyncio.to_thread(prepare, task, self.out / "tasks" / f"{task.name}.{number}")
-                self._ready.setdefault(task.name, made)
             start = time.monotonic()
             folder = attempt_folder(self.out, task.name, number)
             folder.mkdir(parents=True, exist_ok=True)
+            if (problem := await self._prepare(task, number)) is not None:
+                await asyncio.to_thread(write_result, folder, problem)
+                self._note(problem)
+                return
             for tries, pause in enumerate((*self.pauses, 0.0), 1):
                 result = await self._try(self._ready[task.name], number, folder, pool)
                 if result.status != "unscored" or result.lacks or tries > len(self.pauses):
@@ -154,6 +161,18 @@ class Run:
             result = result.model_copy(update={"seconds": seconds, "ended": time.time(), "tries": tries})
             await asyncio.to_thread(write_result, folder, result)
             self._note(result)
+
+    async def _prepare(self, task: Task, number: int) -> AttemptResult | None:
+        """Make the task ready, once a run; the attempt's result when its image cannot be had."""
+        if task.name in self._ready:
+            return None
+        place = self.out / "tasks" / f"{task.name}.{number}"
+        try:
+            made = await asyncio.to_thread(prepare, task, place, self.allowed)
+        except BuildFailed as error:
+            return not_begun(task, number, self._key(task), error)
+        self._ready.setdefault(task.name, made)
+        return None
 
     async def _try(self, prepared: Prepared, number: int, folder: Path, pool: Pool) -> AttemptResult:
         """One try at an attempt: the agent's work, and its grade."""
@@ -203,6 +222,21 @@ def _lock(out: Path) -> int:
             f"another process works on the run {out}: wait until it ends, or give another --out"
         ) from error
     return descriptor
+
+
+def not_begun(task: Task, number: int, key: str, error: BuildFailed) -> AttemptResult:
+    """The result of an attempt at a task whose image cannot be had: not scored."""
+    return AttemptResult(
+        task=task.name,
+        number=number,
+        key=key,
+        category=task.category,
+        difficulty=task.bridle.difficulty,
+        status="unscored",
+        outcome=Outcome.SANDBOX_FAILED,
+        detail=str(error),
+        failure=Failure(primary="infra.build", evidence=(Evidence(line=0, text=str(error)[:500]),)),
+    )
 
 
 def _result(

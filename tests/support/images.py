@@ -86,3 +86,14 @@ def without_python(client: Any, base: str) -> Iterator[str]:
         client.remove_container(container, force=True)
     yield tag
     client.remove_image(tag, force=True)
+
+
+EXAMPLES_BASE = "bridle-test/debian:bookworm"
+"""What the Dockerfiles of tests/tasks/examples begin from. It stays on the engine: all test runs share it."""
+
+
+def examples_base(client: Any) -> None:
+    """Make it where it is not there."""
+    if not client.images(name=EXAMPLES_BASE):
+        name, _, tag = EXAMPLES_BASE.partition(":")
+        client.import_image_from_file(debian_archive(), repository=name, tag=tag)

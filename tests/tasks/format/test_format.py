@@ -79,7 +79,9 @@ def test_unknown_fields_are_told_and_do_no_harm(folder: Path) -> None:
         ("[bridle]\nfiles = 'elsewhere'", "there is no folder elsewhere"),
         ("[bridle]\nautonomy = 'reckless'", "bridle.autonomy"),
         ("[bridle.forbidden]\neffects = ['joy']", "bridle.forbidden.effects.0"),
-        ("[[steps]]\nname = 'one'", "steps: Bridle runs no tasks with several steps"),
+        ("[[steps]]\nname = '../one'", "steps.0.name"),
+        ("[[steps]]\nname = 'a'\n[[steps]]\nname = 'a'", "two have the same name"),
+        ("[[steps]]\nname = 'a'\nmin_reward = 'much'", "steps.0.min_reward"),
         ("[ver", "is not TOML"),
     ],
 )

@@ -1,0 +1,2 @@
+#!/bin/bash
+echo "greet.sh greets: $(cat /state/implement)" > README.md

@@ -1,0 +1,3 @@
+#!/bin/bash
+. /tests/common.sh
+score [ "$(/app/greet.sh "$NAME")" = "hello $NAME" ]
