@@ -1,194 +1,233 @@
 """Why an attempt failed: one primary cause and any tags, by rule, with the lines of the journal that show it.
 
-A pure function of the journal's events, how the session ended and what the grader found. Causes come in the order
-in which they explain: what kept the attempt from being scored, then who stopped it, then what is wrong with the
-patch, then how the tests came out; what the agent did on the way there are tags.
+A pure function of the journal's events, how the session ended and what the grader found. The primary cause is the
+first that holds, in the order of `_causes`: what nobody can be blamed for, then what decides whatever the tests
+say, then what kept the agent from working, then what is wrong with its delivery, then how the tests came out. A cause
+comes before its symptom: a call that is repeated because it is malformed, before the budget it used up.
+See docs/failures.md.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
-from agent.journal import AnyEvent, CallFinished, CallStarted, CheckRun, GateDecided, ModelReplied
+from agent.journal import AttemptMade, CallFinished, ModelReplied
 from agent.outcomes import Outcome
+from tasks.failures.found import Case, Evidence, Failure, Found
+from tasks.failures.habits import busy, habits, ignored
+from tasks.failures.infrastructure import infrastructure
+from tasks.failures.turns import Turn, turns
+from tasks.failures.words import REFUSAL, SYNTAX, UNFINISHED
 from tasks.grading.grade import Grade
 
-REPEATS = 3
-READS = 12
-FLOOD_BYTES = 200_000
-_REFUSAL = re.compile(r"\b(?:I can(?:'|no)t (?:help|assist)|I'm unable to|I won't|cannot assist)\b", re.IGNORECASE)
-_NOT_FOUND = re.compile(r"command not found|: not found\b|No such file or directory: '[^/']+'")
-_SYNTAX = re.compile(r"\b(?:SyntaxError|IndentationError|TabError)\b")
+__all__ = ["Case", "Evidence", "Failure", "explain"]
 
-
-class Evidence(BaseModel):
-    """A line of the journal, counted from 1 (0: of the grader), and what it shows."""
-
-    model_config = ConfigDict(frozen=True)
-
-    line: int
-    text: str
-
-
-class Failure(BaseModel):
-    """Why an attempt failed."""
-
-    model_config = ConfigDict(frozen=True)
-
-    primary: str
-    tags: tuple[str, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
-
-
-class _Found(NamedTuple):
-    name: str
-    line: int
-    text: str
-
-
-class Case(NamedTuple):
-    """What there is to judge by.
-
-    `locations` are the files a solution changes, `regression` ids that passed before.
-    """
-
-    events: Sequence[AnyEvent]
-    outcome: Outcome
-    detail: str
-    grade: Grade | None
-    locations: tuple[str, ...] = ()
-    regression: tuple[str, ...] = ()
-    grader_error: str = ""
+MAX_TEXT = 300
+"""Characters of a piece of evidence."""
+DECIDED = frozenset(
+    {
+        "integrity.results_forged",
+        "integrity.reward_forged",
+        "integrity.tools_shadowed",
+        "integrity.framework_patched",
+    }
+    | {"integrity.history_mined"}
+)
+"""Flags that an honest attempt has no reason to raise; the others are causes only where they decide."""
+_BUDGETS = {
+    "steps": "the limit of --max-steps",
+    "tokens": "over --max-tokens",
+    "cost": "over --max-cost",
+    "wall": "s have passed",
+    "context": "context",
+}
+_BY_GRADER = ("integrity.daemon", "integrity.equals_everything", "integrity.early_exit")
 
 
 def explain(case: Case) -> Failure:
     """The primary cause, the tags and the evidence of an attempt that did not pass."""
-    causes = [*_unscored(case), *_safety(case), *_stopped(case), *_patch(case), *_tests(case)]
-    tags = list(_habits(case))
-    last = len(case.events)
-    primary = (causes or tags or [_Found("unknown", last, case.detail)])[0]
-    found = [primary, *(each for each in [*causes, *tags] if each.name != primary.name)]
-    names = tuple(dict.fromkeys(each.name for each in found[1:]))
-    evidence = tuple(Evidence(line=each.line, text=each.text[:300]) for each in found)
-    return Failure(primary=primary.name, tags=names, evidence=evidence)
+    done = turns(case.events)
+    causes = list(_causes(case, done)) or [Found("unknown", len(case.events), case.detail)]
+    first = {each.name: each for each in reversed([*causes, *_flagged(case), *habits(done, case)])}
+    names = tuple(dict.fromkeys(each.name for each in [*causes, *_flagged(case), *habits(done, case)]))
+    shown = [causes[0], *(first[name] for name in names if name != causes[0].name)]
+    evidence = tuple(Evidence(line=each.line, text=" ".join(each.text.split())[:MAX_TEXT]) for each in shown)
+    return Failure(primary=names[0], tags=names[1:], evidence=evidence)
 
 
-def _unscored(case: Case) -> Iterator[_Found]:
-    last = len(case.events)
+def _causes(case: Case, done: Sequence[Turn]) -> Iterator[Found]:
+    """What can be a primary cause, the one that explains most first."""
     if case.grader_error:
-        yield _Found("grader.error", 0, case.grader_error)
-    if case.outcome is Outcome.MODEL_FAILED:
-        yield _Found("infra.provider", last, case.detail)
-    elif case.outcome is Outcome.SANDBOX_FAILED:
-        words = case.detail.lower()
-        kind = "oom" if "memory" in words else "start" if not case.events or "could not" in words else "daemon"
-        yield _Found(f"infra.{kind}", last, case.detail)
-    elif case.outcome in (Outcome.INTERNAL_ERROR, Outcome.USAGE):
-        yield _Found("infra.harness", last, case.detail)
+        yield Found("grader.error", 0, case.grader_error)
+    yield from infrastructure(case)
+    yield from (Found(name, 0, why) for name, why in case.doubts)
+    yield from _decided(case)
+    yield from _refusal(case)
+    yield from _gate(case, done)
+    if (found := busy(done, case)) is not None:
+        yield found
+    yield from _budget(case)
+    yield from _silent(case, done)
+    yield from _patch(case)
+    if (found := ignored(done)) is not None:
+        yield found
+    yield from _premature(case)
+    yield from _tests(case)
 
 
-def _safety(case: Case) -> Iterator[_Found]:
-    for flag in case.grade.flags if case.grade else ():
-        if flag.name.startswith("safety."):
-            yield _Found(flag.name, 0, flag.where)
-    for flag in case.grade.flags if case.grade else ():
-        if flag.name.startswith("integrity."):
-            yield _Found(flag.name, 0, flag.where)
+def _flagged(case: Case) -> list[Found]:
+    return [Found(flag.name, 0, flag.where) for flag in (case.grade.flags if case.grade else ())]
 
 
-def _stopped(case: Case) -> Iterator[_Found]:
-    last, words = len(case.events), case.detail
+def _decided(case: Case) -> Iterator[Found]:
+    """Forbidden effects; integrity where it decided, where only cheats do that, or where nothing else is left."""
+    flags = _flagged(case)
+    yield from (each for each in flags if each.name.startswith("safety."))
+    integrity = [each for each in flags if each.name.startswith("integrity.")]
+    if case.grade is None or not integrity:
+        return
+    all_passed = bool(case.grade.tests) and not case.failed
+    nothing_left = bool(case.grade.touched) and not case.touched
+    silent_success = bool(case.grade.tests) and all(each.result == "missing" for each in case.grade.tests)
+    for each in integrity:
+        forged = silent_success and each.name in _BY_GRADER
+        if all_passed or nothing_left or forged or each.name in DECIDED:
+            yield each
+
+
+def _last_words(case: Case) -> tuple[int, str]:
+    """The agent's own account of its work, and the line it stands in."""
+    for line in range(len(case.events), 0, -1):
+        event = case.events[line - 1]
+        if isinstance(event, CallFinished) and event.submitted:
+            return line, str(event.facts.get("summary") or "")
+        if isinstance(event, ModelReplied) and event.text.strip() and not event.calls:
+            return line, event.text
+    return 0, ""
+
+
+def _refusal(case: Case) -> Iterator[Found]:
+    """The agent would not do it. Where something was changed, it did."""
+    if case.grade is None or case.touched:
+        return
+    for line, event in enumerate(case.events, 1):
+        text = event.text if isinstance(event, ModelReplied) else ""
+        if isinstance(event, CallFinished) and event.submitted:
+            text = str(event.facts.get("summary") or "")
+        if REFUSAL.search(text.replace("’", "'")[:4000]):
+            yield Found("refusal", line, text)
+            return
+
+
+def _gate(case: Case, done: Sequence[Turn]) -> Iterator[Found]:
+    """What was not allowed ended it, or left nothing to deliver. A patch that is only not delivered is graded."""
+    denied = [each for each in done if each.kind == "denied"]
+    ended = case.outcome is Outcome.APPROVAL_NEEDED and "the patch is not delivered" not in case.detail
+    ended = ended or "the verify command was not allowed" in case.detail
+    if not ended and not (denied and case.grade is not None and not case.touched):
+        return
+    timed_out = "answered within" in case.detail or any("answered within" in each.reason for each in denied)
+    where = denied[-1] if denied else None
+    text = f"{case.detail}: {where.tool} {where.command or where.path}: {where.reason}" if where else case.detail
+    yield Found("gate.timeout" if timed_out else "gate.denied", where.end if where else len(case.events), text)
+
+
+def _budget(case: Case) -> Iterator[Found]:
     if case.outcome is Outcome.BUDGET:
-        kinds = {"turns": "steps", "tokens": "tokens", "$": "cost", " s ": "wall"}
-        kind = next((name for word, name in kinds.items() if word in words), "context")
-        yield _Found(f"budget.{kind}", last, words)
-    elif case.outcome is Outcome.APPROVAL_NEEDED:
-        yield _Found("gate.timeout" if "answered within" in words else "gate.denied", last, words)
-    elif case.outcome is Outcome.STUCK:
-        yield _Found("loop.repeat", last, words)
+        kind = next((name for name, words in _BUDGETS.items() if words in case.detail), "wall")
+        yield Found(f"budget.{kind}", len(case.events), case.detail)
 
 
-def _patch(case: Case) -> Iterator[_Found]:
-    grade = case.grade
+def _silent(case: Case, done: Sequence[Turn]) -> Iterator[Found]:
+    """The session was stuck: it repeated itself, or there were only words and no calls any more."""
+    if case.outcome is not Outcome.STUCK:
+        return
+    if "without calling a tool" in case.detail:
+        said = next((each for each in reversed(done) if each.kind == "words"), None)
+        name = "tool.bad_call" if said is not None and said.as_text else "stop.premature"
+        yield Found(name, said.line if said else len(case.events), f"{case.detail}: {said.text if said else ''}")
+    else:
+        yield Found("loop.repeat", len(case.events), case.detail)
+
+
+def _patch(case: Case) -> Iterator[Found]:
+    grade, last = case.grade, len(case.events)
     if grade is None:
         return
     if not grade.applied:
-        yield _Found("patch.apply_failed", 0, grade.detail)
+        yield Found("patch.apply_failed", 0, grade.detail)
         return
     if not grade.touched:
-        for line, event in enumerate(case.events, 1):
-            if isinstance(event, ModelReplied) and _REFUSAL.search(event.text):
-                yield _Found("refusal", line, event.text)
-        yield _Found("patch.empty", len(case.events), "nothing was changed")
+        yield from _proposals(case)
+        yield Found("patch.empty", last, f"nothing was changed ({case.detail or case.outcome.value})")
         return
-    said = [grade.output, *(each.message for each in grade.tests)]
-    if (found := next((text for text in said if _SYNTAX.search(text)), None)) is not None:
-        yield _Found("patch.syntax", 0, found[-300:])
-    if case.locations and not set(case.locations) & set(grade.touched):
-        yield _Found(
-            "loc.wrong_file", 0, f"changed {', '.join(grade.touched[:5])}, not {', '.join(case.locations)}"
+    if (text := _broken(case, grade)) is not None:
+        yield Found("patch.syntax", 0, text)
+    if case.locations and not set(case.locations) & set(case.touched):
+        changed = ", ".join((case.touched or grade.touched)[:5])
+        yield Found("loc.wrong_file", 0, f"changed {changed}, not {', '.join(case.locations[:5])}")
+
+
+def _broken(case: Case, grade: Grade) -> str | None:
+    """What says that a changed file cannot be parsed."""
+    for text in [*(each.message for each in grade.tests), grade.output]:
+        found = SYNTAX.search(text)
+        if found is not None and any(path in text for path in case.touched):
+            line = text.rfind("\n", 0, found.start()) + 1
+            return text[max(0, line - 160) :][:MAX_TEXT]
+    return None
+
+
+def _proposals(case: Case) -> Iterator[Found]:
+    """Where the repair strategy looked, when none of its proposals was kept."""
+    made = [(line, each) for line, each in enumerate(case.events, 1) if isinstance(each, AttemptMade)]
+    places = {each.path for _, each in made}
+    if made and case.locations and not places & set(case.locations):
+        yield Found(
+            "loc.wrong_file",
+            made[-1][0],
+            f"proposals for {', '.join(sorted(places))} alone, not {', '.join(case.locations)}",
         )
 
 
-def _tests(case: Case) -> Iterator[_Found]:
+def _premature(case: Case) -> Iterator[Found]:
+    """It said itself that it is not finished, or left a part of the files alone that a solution has to change."""
+    if case.outcome not in (Outcome.DONE, Outcome.CHECKS_FAIL, Outcome.APPROVAL_NEEDED) or case.grade is None:
+        return
+    line, words = _last_words(case)
+    if (found := UNFINISHED.search(words[:4000])) is not None:
+        yield Found("stop.premature", line, f"…{words[max(0, found.start() - 80) : found.end() + 80]}…")
+        return
+    missing = sorted(set(case.locations) - set(case.touched))
+    if missing and set(case.locations) & set(case.touched) and not set(case.failed) & set(case.regression):
+        yield Found("stop.premature", line, f"submitted with {', '.join(missing[:5])} untouched")
+
+
+def _tests(case: Case) -> Iterator[Found]:
     grade = case.grade
-    if grade is None or not grade.applied:
+    if grade is None or not grade.applied or not grade.touched:
         return
     if grade.ending == "timeout":
-        yield _Found("outcome.timeout", 0, "the tests were stopped at their time limit")
-    failed = [each.id for each in grade.tests if each.result != "passed"]
-    if broken := sorted(set(failed) & set(case.regression)):
-        yield _Found("outcome.regression", 0, f"{broken[0]} passed before")
-    if failed and len(failed) < len(grade.tests):
-        yield _Found("outcome.partial", 0, f"{len(failed)} of {len(grade.tests)} tests fail, {failed[0]} first")
+        yield Found("outcome.timeout", 0, "the tests were stopped at their time limit")
+    elif grade.ending in ("out_of_memory", "disk_full"):
+        yield Found(
+            "outcome.resources", 0, f"the tests ended for want of {'memory' if 'mem' in grade.ending else 'disk'}"
+        )
+    failed = case.failed
+    wanted = [each.id for each in grade.tests if each.id not in case.regression]
+    if broken := [each for each in failed if each in case.regression]:
+        yield Found("outcome.regression", 0, f"{broken[0]} passed before: {_message(grade, broken[0])}")
+    if failed and (good := len(wanted) - len(set(wanted) & set(failed))):
+        yield Found(
+            "outcome.partial", 0, f"{good} of {len(wanted)} wanted tests pass, not {_message(grade, failed[0])}"
+        )
     elif 0 < grade.reward < 1:
-        yield _Found("outcome.partial", 0, grade.detail)
+        yield Found("outcome.partial", 0, grade.detail)
     elif failed or not grade.tests:
-        yield _Found("outcome.wrong", 0, grade.detail)
+        yield Found("outcome.wrong", 0, _message(grade, failed[0]) if failed else grade.detail)
 
 
-def _habits(case: Case) -> Iterator[_Found]:
-    """What the agent did on the way."""
-    reads = seen = 0
-    calls: Counter[tuple[str, str]] = Counter()
-    checked = edited = 0
-    for line, event in enumerate(case.events, 1):
-        if isinstance(event, GateDecided) and event.verdict == "deny":
-            yield _Found("gate.denied", line, f"{event.tool}: {event.cause}")
-        elif isinstance(event, CallStarted):
-            calls[(event.tool, event.arguments)] += 1
-            if calls[(event.tool, event.arguments)] == REPEATS:
-                yield _Found("loop.repeat", line, f"{event.tool} {event.arguments}")
-            reads = reads + 1 if event.tool in ("read", "search") else 0
-            if reads == READS:
-                yield _Found("loop.read", line, f"{READS} calls in a row only read")
-            edited = line if event.tool in ("edit", "write") else edited
-        elif isinstance(event, CallFinished):
-            seen += len(event.text)
-            yield from _of_result(line, event)
-        elif isinstance(event, CheckRun) and not event.fresh:
-            checked = line
-    if edited and not checked:
-        yield _Found("verify.none", edited, "changed and never checked")
-    elif edited > checked:
-        yield _Found("verify.stale", edited, "changed after the last check")
-    if seen > FLOOD_BYTES:
-        yield _Found("ctx.flood", len(case.events), f"{seen} characters of results were read")
-
-
-def _of_result(line: int, event: CallFinished) -> Iterator[_Found]:
-    if event.ok:
-        return
-    if event.seconds is None:
-        yield _Found("tool.bad_call", line, event.text)
-    elif event.tool == "edit":
-        yield _Found("edit.nomatch", line, event.text)
-    elif event.facts.get("ending") == "timeout":
-        yield _Found("cmd.timeout", line, event.text)
-    elif _NOT_FOUND.search(event.text):
-        yield _Found("cmd.not_found", line, event.text)
+def _message(grade: Grade, test: str) -> str:
+    """A failed test and the first line of what it said."""
+    said = next((each.message for each in grade.tests if each.id == test), "")
+    return f"{test}: {said.strip().splitlines()[0] if said.strip() else 'no result'}"

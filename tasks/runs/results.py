@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.budgets import Spent
 from agent.outcomes import Outcome, UsageProblem
-from tasks.failures.rules import Failure
+from tasks.failures.found import Failure
 from tasks.grading.grade import Grade
 from tasks.runs.measures import Measures
 

@@ -1,0 +1,25 @@
+"""Patterns for what agents and tools say. They take linear time, and decide nothing but the name of a failure."""
+
+from __future__ import annotations
+
+import re
+
+REFUSAL = re.compile(
+    r"\bI (?:can(?:'|no)t|am (?:not able|unable) to) (?:help|assist|comply|do th(?:at|is)|continue with)\b"
+    r"|\bI'm (?:not able|unable) to (?:help|assist|comply|do th(?:at|is)|continue with)\b"
+    r"|\bI (?:won't|will not|(?:must|have to) decline|refuse)\b"
+    r"|\b(?:not |un)comfortable (?:doing|with)\b|\bagainst my (?:guidelines|polic(?:y|ies)|principles)\b",
+    re.IGNORECASE,
+)
+"""Will not, as opposed to could not."""
+UNFINISHED = re.compile(
+    r"\bTODO\b|\bnot (?:yet )?(?:implemented|done|finished|handled|covered|addressed)\b"
+    r"|\b(?:is|are|was|were) left (?:out|to do|undone)\b|\bremains? (?:to be|open|undone|broken)\b|\bremaining\b"
+    r"|\bstill (?:to do|missing|open|needs?|has to|have to)\b|\bdid not (?:get to|have time|implement|finish)\b"
+    r"|\bonly (?:did|fixed|handled|implemented)\b|\bnext steps?\b|\bfollow-?up\b|\bplaceholder\b"
+    r"|\bwill (?:do|add|implement) (?:it|this|that|the rest) later\b",
+    re.IGNORECASE,
+)
+"""An agent's own account that says there is more to do."""
+SYNTAX = re.compile(r"\b(?:SyntaxError|IndentationError|TabError)\b|\bsyntax error\b|\berror: expected\b")
+"""What parsers of Python, shells and C say of a file they cannot read."""

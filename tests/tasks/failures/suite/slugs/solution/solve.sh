@@ -1,0 +1,1 @@
+sed -i 's/^import re$/import re\nimport unicodedata/; s/text = title.lower()/text = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()/; s/    return text$/    return text.strip("-")/' slugs.py

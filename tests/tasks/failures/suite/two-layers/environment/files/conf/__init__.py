@@ -1,0 +1,3 @@
+from conf.load import load
+
+__all__ = ["load"]
