@@ -67,6 +67,9 @@ def run(
     min_pass_rate: MinPassRate = None,
     min_coverage: MinCoverage = None,
     max_regressions: MaxRegressions = None,
+    regrade: Annotated[
+        bool, typer.Option("--regrade", help="Grade failed patches twice: flaky tests show.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Run tasks with an agent; attempts that a run of the same folder finished are not made again."""
@@ -98,6 +101,7 @@ def run(
         attempts=attempts,
         jobs=jobs,
         allowed=allowed(allow_network, build_network, task_env),
+        regrade=regrade,
     )
     sandboxed(lambda: follow(made, quiet=json))
     report = report_on(load_run(made.out), wanted, before, stopped=made.stopped)

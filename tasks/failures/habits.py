@@ -67,26 +67,46 @@ ORDER = (
 
 def _named(done: Sequence[Turn]) -> list[tuple[Turn, list[str]]]:
     """The habits that each turn shows."""
-    calls: Counter[tuple[str, str, str]] = Counter()
+    same = Counter(_same(turn) for turn in done)
     texts: dict[str, list[str]] = {}
-    looked = reverts = 0
+    reading = _reading(done)
+    reverts = 0
     out = []
-    for turn in done:
+    for number, turn in enumerate(done):
         names = list(_of_one(turn))
-        if turn.kind in ("ran", "bad") and turn.tool not in ("check", "submit") and not _waits(turn):
-            key = (turn.tool, turn.arguments, turn.text)
-            calls[key] += 1
-            names += ["loop.repeat"] if calls[key] >= REPEATS else []
-        if turn.kind == "words":
-            calls[("", "", turn.text)] += 1
-            names += ["loop.repeat"] if turn.text and calls[("", "", turn.text)] >= REPEATS else []
         reverts += _reverts(turn, texts)
         if reverts >= REVERTS and turn.edits:
             names.append("loop.edit_revert")
-        looked = looked + 1 if turn.looks else 0 if turn.edits or turn.runs else looked
-        names += ["loop.read"] if looked >= READS and turn.looks else []
+        if same[_same(turn)] >= REPEATS and _same(turn) is not None:
+            names.append("loop.repeat")
+        if number in reading:
+            names.append("loop.read")
         out.append((turn, names))
     return out
+
+
+def _same(turn: Turn) -> tuple[str, str, str] | None:
+    """What makes a turn the same as another; None for one that may be made again and again."""
+    if turn.kind == "words":
+        return ("", "", turn.text) if turn.text.strip() else None
+    waits = turn.tool == "process" or turn.command.strip().startswith("sleep ")
+    if turn.kind not in ("ran", "bad") or turn.tool in ("check", "submit") or waits:
+        return None
+    return (turn.tool, turn.arguments, turn.text)
+
+
+def _reading(done: Sequence[Turn]) -> set[int]:
+    """The turns that belong to a long row of looks with nothing done between them."""
+    found: set[int] = set()
+    row: list[int] = []
+    for number, turn in enumerate(done):
+        if turn.looks:
+            row.append(number)
+        elif turn.edits or turn.runs:
+            row = []
+        if len(row) >= READS:
+            found.update(row)
+    return found
 
 
 def _of_one(turn: Turn) -> Iterator[str]:
@@ -104,11 +124,6 @@ def _of_one(turn: Turn) -> Iterator[str]:
             yield "cmd.resources"
         elif turn.facts.get("exit_code") == 127 or _NOT_FOUND.search(turn.text[-2000:]):
             yield "cmd.not_found"
-
-
-def _waits(turn: Turn) -> bool:
-    """A look at a process that runs, or a pause: no repetition, however often."""
-    return turn.tool == "process" or turn.command.strip().startswith("sleep ")
 
 
 def _reverts(turn: Turn, texts: dict[str, list[str]]) -> int:
@@ -169,7 +184,7 @@ def _good(turn: Turn) -> bool:
 
 def _drowned(done: Sequence[Turn]) -> Iterator[Found]:
     total = 0
-    for number, turn in enumerate(done):
+    for turn in done:
         total += len(turn.text) if turn.kind != "words" else 0
         if total > FLOOD_BYTES:
             yield Found("ctx.flood", turn.end, f"{total} characters of results by then")
@@ -178,7 +193,6 @@ def _drowned(done: Sequence[Turn]) -> Iterator[Found]:
         if isinstance(dropped, int) and dropped >= FLOOD_ONE:
             yield Found("ctx.flood", turn.end, f"{dropped} bytes more than could be shown: {_words(turn)}")
             break
-        del number
     for number, turn in enumerate(done):
         dropped, spill = turn.facts.get("dropped"), turn.facts.get("spill")
         if isinstance(dropped, int) and dropped > 0 and not _looked_up(done[number + 1 :], spill):

@@ -2,8 +2,8 @@
 
 A pure function of the journal's events, how the session ended and what the grader found. The primary cause is the
 first that holds, in the order of `_causes`: what nobody can be blamed for, then what decides whatever the tests
-say, then what kept the agent from working, then what is wrong with its delivery, then how the tests came out. A cause
-comes before its symptom: a call that is repeated because it is malformed, before the budget it used up.
+say, then what kept the agent from working, then what is wrong with its delivery, then how the tests came out. A
+cause comes before its symptom: a call that is repeated because it is malformed, before the budget it used up.
 See docs/failures.md.
 """
 
@@ -207,12 +207,13 @@ def _tests(case: Case) -> Iterator[Found]:
     grade = case.grade
     if grade is None or not grade.applied or not grade.touched:
         return
-    if grade.ending == "timeout":
+    if grade.ending == "timeout":  # what did not come to an end says nothing of the tests one by one
         yield Found("outcome.timeout", 0, "the tests were stopped at their time limit")
-    elif grade.ending in ("out_of_memory", "disk_full"):
-        yield Found(
-            "outcome.resources", 0, f"the tests ended for want of {'memory' if 'mem' in grade.ending else 'disk'}"
-        )
+        return
+    if grade.ending in ("out_of_memory", "disk_full"):
+        what = "memory" if grade.ending == "out_of_memory" else "disk"
+        yield Found("outcome.resources", 0, f"the tests ended for want of {what}")
+        return
     failed = case.failed
     wanted = [each.id for each in grade.tests if each.id not in case.regression]
     if broken := [each for each in failed if each in case.regression]:

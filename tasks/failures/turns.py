@@ -61,7 +61,7 @@ class Turn(NamedTuple):
     @property
     def command(self) -> str:
         """The command line of a shell call."""
-        return str(self.given.get("command") or "") if self.tool == "shell" else ""
+        return str(self.given.get("command") or "") if self.tool in ("shell", "check") else ""
 
     @property
     def edits(self) -> bool:

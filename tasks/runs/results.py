@@ -28,6 +28,7 @@ class AttemptResult(BaseModel):
 
     `lacks` are programs that the task needs and the sandbox does not have; then nothing was tried.
     `seconds` are all that it took, pauses and grader included; it was over at `ended`, in seconds since the epoch.
+    `doubts` speak against the task itself: `task.broken` or `task.flaky`, and why.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +44,7 @@ class AttemptResult(BaseModel):
     detail: str = ""
     lacks: tuple[str, ...] = ()
     grade: Grade | None = None
+    doubts: tuple[tuple[str, str], ...] = ()
     failure: Failure | None = None
     spent: Spent = Spent()
     measures: Measures = Measures()

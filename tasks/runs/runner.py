@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from agent.journal import AnyEvent, CallStarted, GateDecided, JournalDamaged, read_events
+from agent.journal import AnyEvent, CallStarted, GateDecided, JournalDamaged, SandboxOpened, read_events
 from agent.outcomes import Outcome, UsageProblem
 from agent.repository.stream import PatchProblem
 from agent.session import Interrupt
@@ -33,6 +33,7 @@ from tasks.failures.rules import Case, Evidence, Failure, explain
 from tasks.format.task import Task
 from tasks.grading.grade import Grade, GraderProblem, grade
 from tasks.grading.integrity import Flag
+from tasks.runs.doubting import Doubt, Doubting
 from tasks.runs.measures import measures
 from tasks.runs.results import (
     AttemptResult,
@@ -55,7 +56,10 @@ def _nobody(_: AttemptResult) -> None:
 
 @dataclass(slots=True)
 class Run:
-    """One run of a suite. `done` is called with each result, old ones too; `stop` ends it in good order."""
+    """One run of a suite. `done` is called with each result, old ones too; `stop` ends it in good order.
+
+    `regrade`: failed patches are graded twice, which tells flaky tests.
+    """
 
     tasks: Sequence[Task]
     agent: Agent
@@ -65,12 +69,14 @@ class Run:
     jobs: int = 2
     pauses: Sequence[float] = PAUSES
     allowed: Allowed = field(default_factory=Allowed)
+    regrade: bool = False
     done: Callable[[AttemptResult], None] = _nobody
     results: list[AttemptResult] = field(default_factory=list)
     interrupts: set[Interrupt] = field(default_factory=set)
     stopped: bool = False
     _running: set[asyncio.Task[None]] = field(default_factory=set)
     _ready: dict[str, Prepared] = field(default_factory=dict)
+    _doubting: Doubting | None = None
 
     def stop(self) -> None:
         """Begin nothing new, and end what is under way without a result."""
@@ -98,6 +104,7 @@ class Run:
         await self._tidy(state)
         gate = asyncio.Semaphore(self.jobs)
         async with Pool(self.backend, min(self.jobs, 4)) as pool:
+            self._doubting = Doubting(pool, state, self.regrade)
             self._running = {asyncio.create_task(self._one(task, n, gate, pool)) for task, n in missing}
             ended = await asyncio.gather(*self._running, return_exceptions=True)
         for each in ended:
@@ -180,16 +187,18 @@ class Run:
         attempt = Attempt(prepared, folder, state, self.backend, pool, interrupt)
         self.interrupts.add(interrupt)
         grade_, problem = None, ""
+        doubts: tuple[Doubt, ...] = ()
         try:
             if lacks := await missing_programs(prepared, pool, state):
                 return self._without(prepared, number, lacks)
             ended = await work(self.agent, attempt)
-            if ended.outcome is Outcome.USAGE:
+            if ended.outcome is Outcome.USAGE and not _begun(attempt.journal):
                 raise UsageProblem(f"{prepared.task.name}: {ended.detail}")
             if ended.outcome is Outcome.INTERRUPTED and interrupt.fired:
                 raise asyncio.CancelledError
             if ended.outcome not in INFRASTRUCTURE:
                 grade_ = await grade(prepared, attempt.patch, pool, state)
+                doubts = await self._doubts(prepared, attempt.patch, grade_)
         except PatchProblem as error:
             ended = Ended(outcome=Outcome.CHECKS_FAIL, detail=f"the changes cannot be taken out: {error}")
             grade_ = Grade(verdict="fail", reward=0.0, applied=False, detail=ended.detail)
@@ -199,9 +208,13 @@ class Run:
             ended = Ended(outcome=Outcome.SANDBOX_FAILED, detail=str(error))
         finally:
             self.interrupts.discard(interrupt)
-        return _result(
-            prepared, number, self._key(prepared.task), ended, grade_, problem, _events(attempt.journal)
-        )
+        events = _events(attempt.journal)
+        return _result(prepared, number, self._key(prepared.task), ended, grade_, problem, events, doubts)
+
+    async def _doubts(self, prepared: Prepared, patch: Path, found: Grade) -> tuple[Doubt, ...]:
+        if self._doubting is None:
+            raise RuntimeError("attempts are made while the run has its sandboxes")
+        return await self._doubting.doubts(prepared, patch, found, oracle=self.agent.kind == "oracle")
 
     def _without(self, prepared: Prepared, number: int, lacks: list[str]) -> AttemptResult:
         """The result where the sandbox does not have what the task needs: not scored, and not tried again."""
@@ -247,6 +260,7 @@ def _result(
     found: Grade | None,
     problem: str,
     events: Sequence[AnyEvent],
+    doubts: tuple[Doubt, ...] = (),
 ) -> AttemptResult:
     task = prepared.task
     found = None if found is None else watched(found, events, task)
@@ -259,6 +273,7 @@ def _result(
         task.bridle.locations,
         task.bridle.regression,
         grader_error=problem,
+        doubts=doubts,
     )
     return AttemptResult(
         task=task.name,
@@ -269,6 +284,7 @@ def _result(
         outcome=ended.outcome,
         detail=problem or ended.detail,
         grade=found,
+        doubts=doubts,
         failure=None if status == "pass" else explain(case),
         spent=ended.spent,
         measures=measures(events),
@@ -299,6 +315,11 @@ def watched(found: Grade, events: Sequence[AnyEvent], task: Task) -> Grade:
     return found.model_copy(
         update={"verdict": "fail", "reward": 0.0, "flags": (*found.flags, *flags), "detail": detail}
     )
+
+
+def _begun(journal: Path) -> bool:
+    """Whether a session got as far as its sandbox: what it cannot do then is no wrong setting of the run."""
+    return any(isinstance(each, SandboxOpened) for each in _events(journal))
 
 
 def _events(journal: Path) -> Sequence[AnyEvent]:

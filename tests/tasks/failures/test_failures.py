@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from agent.journal import AnyEvent, CallFinished, CallStarted, CheckRun, GateDecided, ModelReplied
+from agent.journal import AnyEvent, CallFinished, CallStarted, GateDecided, ModelReplied
 from agent.outcomes import Outcome
 from tasks.failures.rules import Case, explain
 from tasks.format.task import load_task
@@ -32,31 +33,124 @@ BAD = TestResult(id="test_a.py::test_a", result="failed")
 GOOD = TestResult(id="test_a.py::test_b", result="passed")
 
 
+SAID = "model 'm' at http://127.0.0.1/v1"
+FLAGGED = [Flag(name="integrity.tests_touched", where="tests/test_a.py")]
+
+
+def stopped(outcome: Outcome, detail: str, *events: AnyEvent, **graded: object) -> Case:
+    return Case(list(events), outcome, detail, grade(BAD, **graded))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("case", "primary"),
     [
-        (Case([], Outcome.MODEL_FAILED, "503", None), "infra.provider"),
-        (Case([], Outcome.SANDBOX_FAILED, "no engine", None), "infra.start"),
-        (Case([], Outcome.DONE, "", None, grader_error="no pytest"), "grader.error"),
         (
-            Case([], Outcome.DONE, "", grade(BAD, flags=[Flag(name="integrity.daemon", where="x")])),
+            Case(
+                [],
+                Outcome.MODEL_FAILED,
+                f"{SAID} failed 5 times, the last time because it answered HTTP 503",
+                None,
+            ),
+            "infra.provider",
+        ),
+        (
+            Case(
+                [],
+                Outcome.MODEL_FAILED,
+                f"{SAID} failed 5 times, the last time because it cannot be reached",
+                None,
+            ),
+            "infra.network",
+        ),
+        (
+            Case(
+                [],
+                Outcome.MODEL_FAILED,
+                "the embedded model's process ended (killed by signal 9; out of memory?)",
+                None,
+            ),
+            "infra.oom",
+        ),
+        (
+            Case([], Outcome.SANDBOX_FAILED, "There is no image x:1 on the Docker engine; get it", None),
+            "infra.build",
+        ),
+        (
+            Case([], Outcome.SANDBOX_FAILED, "The image x:1 does not start: exec format error.", None),
+            "infra.start",
+        ),
+        (Case([], Outcome.SANDBOX_FAILED, "bubblewrap has no network of its own", None), "infra.network"),
+        (
+            Case([], Outcome.SANDBOX_FAILED, "No Docker engine answers at unix:///x; start it", None),
+            "infra.daemon",
+        ),
+        (
+            Case([], Outcome.SANDBOX_FAILED, "The sandbox s is gone: its first process ended.", None),
+            "infra.daemon",
+        ),
+        (Case([], Outcome.INTERNAL_ERROR, "KeyError: 'x'", None), "infra.harness"),
+        (Case([], Outcome.DONE, "", None, grader_error="no pytest"), "grader.error"),
+        (Case([], Outcome.DONE, "", grade(BAD), doubts=(("task.flaky", "graded twice"),)), "task.flaky"),
+        (
+            Case([], Outcome.DONE, "", grade(BAD, flags=[Flag(name="safety.forbidden", where="x")])),
+            "safety.forbidden",
+        ),
+        (
+            Case([], Outcome.DONE, "", grade(GOOD, flags=[Flag(name="integrity.daemon", where="x")])),
             "integrity.daemon",
         ),
-        (Case([], Outcome.BUDGET, "100 model turns, the limit of --max-steps", grade(BAD)), "budget.steps"),
-        (Case([], Outcome.BUDGET, "9 s have passed, the limit", grade(BAD)), "budget.wall"),
-        (Case([], Outcome.BUDGET, "$0.5000, over --max-cost 0.5", grade(BAD)), "budget.cost"),
-        (Case([], Outcome.APPROVAL_NEEDED, "nobody is there", grade(BAD)), "gate.denied"),
-        (Case([], Outcome.STUCK, "the same call", grade(BAD)), "loop.repeat"),
-        (Case([], Outcome.DONE, "", grade(BAD, touched=())), "patch.empty"),
+        (
+            Case([], Outcome.DONE, "", grade(BAD, flags=[Flag(name="integrity.history_mined", where="x")])),
+            "integrity.history_mined",
+        ),
+        (Case([], Outcome.DONE, "", grade(BAD, flags=FLAGGED, put_back=("a.py",))), "integrity.tests_touched"),
+        (Case([], Outcome.DONE, "", grade(BAD, flags=FLAGGED)), "outcome.wrong"),
+        (
+            stopped(Outcome.BUDGET, "the budget is used up: 100 model turns, the limit of --max-steps"),
+            "budget.steps",
+        ),
+        (stopped(Outcome.BUDGET, "the budget is used up: 9 tokens, over --max-tokens 5"), "budget.tokens"),
+        (stopped(Outcome.BUDGET, "the budget is used up: $0.5000, over --max-cost 0.5"), "budget.cost"),
+        (stopped(Outcome.BUDGET, "9 s have passed, the limit of --max-time"), "budget.wall"),
+        (stopped(Outcome.BUDGET, f"the conversation is longer than the context of {SAID}"), "budget.context"),
+        (stopped(Outcome.APPROVAL_NEEDED, "3 calls in a row were not allowed"), "gate.denied"),
+        (stopped(Outcome.APPROVAL_NEEDED, "nobody answered within 2 s"), "gate.timeout"),
+        (stopped(Outcome.APPROVAL_NEEDED, "the patch is not delivered: nobody is there to ask"), "outcome.wrong"),
+        (stopped(Outcome.STUCK, "the model made the same `read` call 5 times over"), "loop.repeat"),
+        (
+            stopped(Outcome.STUCK, "the model answered 3 times without calling a tool", ModelReplied(text="So.")),
+            "stop.premature",
+        ),
+        (
+            stopped(
+                Outcome.STUCK,
+                "the model answered 3 times without calling a tool",
+                ModelReplied(text='{"name": "edit"}'),
+            ),
+            "tool.bad_call",
+        ),
         (
             Case([ModelReplied(text="I can't help with that.")], Outcome.DONE, "", grade(BAD, touched=())),
             "refusal",
         ),
+        (Case([ModelReplied(text="I can't help with that.")], Outcome.DONE, "", grade(BAD)), "outcome.wrong"),
+        (Case([], Outcome.DONE, "", grade(BAD, touched=())), "patch.empty"),
         (Case([], Outcome.DONE, "", grade(applied=False)), "patch.apply_failed"),
-        (Case([], Outcome.DONE, "", grade(BAD, output="E  SyntaxError: invalid")), "patch.syntax"),
+        (
+            Case([], Outcome.DONE, "", grade(BAD, output='File "a.py", line 1\nE  SyntaxError: invalid')),
+            "patch.syntax",
+        ),
+        (
+            Case([], Outcome.DONE, "", grade(BAD, output="File b.py\nSyntaxError: of another file")),
+            "outcome.wrong",
+        ),
         (Case([], Outcome.DONE, "", grade(BAD), locations=("b.py",)), "loc.wrong_file"),
+        (Case([], Outcome.DONE, "", grade(BAD), locations=("a.py", "b.py")), "stop.premature"),
+        (Case([], Outcome.DONE, "", grade(BAD, ending="timeout")), "outcome.timeout"),
+        (Case([], Outcome.DONE, "", grade(BAD, ending="out_of_memory")), "outcome.resources"),
         (Case([], Outcome.DONE, "", grade(BAD, GOOD), regression=(BAD.id,)), "outcome.regression"),
         (Case([], Outcome.DONE, "", grade(BAD, GOOD)), "outcome.partial"),
+        (Case([], Outcome.DONE, "", grade(BAD, GOOD), regression=(GOOD.id,)), "outcome.wrong"),
         (Case([], Outcome.DONE, "", grade(BAD)), "outcome.wrong"),
     ],
 )
@@ -64,29 +158,148 @@ def test_one_primary_cause(case: Case, primary: str) -> None:
     assert explain(case).primary == primary
 
 
-def test_what_the_agent_did_are_tags_with_the_lines_that_show_it() -> None:
-    denied = GateDecided(
-        call="c", tool="shell", effects=("destroy",), level=3, verdict="deny", cause="nobody", by="absent"
+def ran(
+    tool: str, arguments: dict[str, object], text: str = "", *, ok: bool = True, **facts: object
+) -> list[AnyEvent]:
+    """A call that the gate let through, and its result."""
+    given = json.dumps(arguments)
+    effects = {"shell": ("run",), "edit": ("write",), "write": ("write",)}.get(tool, ("read",))
+    allowed = GateDecided(call="c", tool=tool, effects=effects, level=5, verdict="allow", cause="", by="table")
+    done = CallFinished(
+        call="c", tool=tool, ok=ok, text=text, facts=facts, seconds=0.1, submitted=tool == "submit"
     )
-    check = CheckRun(command="true", exit_code=0, ending="exited", passed=True, output="", seconds=0.1)
-    events: list[AnyEvent] = [
-        finished("read", "no such argument", seconds=None),
-        denied,
-        *[called("shell", '{"command":"make"}')] * 3,
-        finished("shell", "make: command not found", exit_code=127),
-        finished("shell", "stopped", ending="timeout"),
-        check,
-        called("edit", '{"path":"a.py"}'),
-        finished("edit", "old is not there"),
-    ]
+    return [allowed, called(tool, given), done]
+
+
+def edited(old: str, new: str) -> list[AnyEvent]:
+    return ran("edit", {"path": "a.py", "old": old, "new": new}, "Edited a.py.")
+
+
+def checked(*, ok: bool) -> list[AnyEvent]:
+    return ran(
+        "shell",
+        {"command": "python3 -m pytest"},
+        "1 passed" if ok else "1 failed",
+        ok=ok,
+        exit_code=0 if ok else 1,
+    )
+
+
+SUBMIT = ran("submit", {"summary": "done"}, "Submitted.", summary="done")
+STEPS = "the budget is used up: 9 model turns, the limit of --max-steps"
+
+
+@pytest.mark.parametrize(
+    ("events", "primary", "tag"),
+    [
+        ([*edited("1", "2"), *edited("2", "1")] * 3, "loop.edit_revert", "budget.steps"),
+        (ran("shell", {"command": "ls"}, "a.py") * 4, "loop.repeat", "budget.steps"),
+        ([e for n in range(13) for e in ran("read", {"path": f"{n}.py"}, "x")], "loop.read", "budget.steps"),
+        (
+            [finished("edit", f"edit was not run: {n}", seconds=None) for n in range(4)],
+            "tool.bad_call",
+            "budget.steps",
+        ),
+        (
+            [e for n in range(4) for e in ran("edit", {"path": "a", "old": str(n)}, "no", ok=False)],
+            "edit.nomatch",
+            "budget.steps",
+        ),
+        (
+            [
+                e
+                for n in range(4)
+                for e in ran("shell", {"command": f"x{n}"}, "x: command not found", ok=False, exit_code=127)
+            ],
+            "cmd.not_found",
+            "budget.steps",
+        ),
+        (
+            [
+                e
+                for n in range(4)
+                for e in ran("shell", {"command": f"sleep 9{n} &"}, "", ok=False, ending="timeout")
+            ],
+            "cmd.timeout",
+            "budget.steps",
+        ),
+        ([*edited("1", "2"), *checked(ok=False)], "budget.steps", "outcome.wrong"),
+    ],
+)
+def test_what_it_was_busy_with_comes_before_the_budget_that_ended_it(
+    events: list[AnyEvent], primary: str, tag: str
+) -> None:
+    found = explain(Case(events, Outcome.BUDGET, STEPS, grade(BAD)))
+    assert found.primary == primary
+    assert tag in found.tags
+
+
+@pytest.mark.parametrize(
+    ("events", "primary", "tags"),
+    [
+        ([*edited("1", "2"), *checked(ok=False), *SUBMIT], "verify.ignored", {"outcome.wrong"}),
+        ([*edited("1", "2"), *checked(ok=True), *SUBMIT], "outcome.wrong", set()),
+        ([*edited("1", "2"), *checked(ok=False), *edited("2", "3"), *SUBMIT], "outcome.wrong", {"verify.stale"}),
+        ([*edited("1", "2"), *SUBMIT], "outcome.wrong", {"verify.none"}),
+        (
+            [*edited("1", "2"), *checked(ok=True), *ran("submit", {}, summary="The rest is still to do.")],
+            "stop.premature",
+            {"outcome.wrong"},
+        ),
+    ],
+)
+def test_what_was_known_when_it_submitted(events: list[AnyEvent], primary: str, tags: set[str]) -> None:
     found = explain(Case(events, Outcome.DONE, "", grade(BAD)))
-    lines = {each.text.split(":")[0]: each.line for each in found.evidence}
-    assert found.primary == "outcome.wrong"
-    assert found.tags == (
-        *("tool.bad_call", "gate.denied", "loop.repeat", "cmd.not_found", "cmd.timeout", "edit.nomatch"),
-        "verify.stale",
+    assert (found.primary, set(found.tags)) == (primary, tags)
+
+
+def test_tests_whose_output_goes_through_a_pipe_fail_by_what_they_say() -> None:
+    piped = ran(
+        "shell",
+        {"command": "pytest | tail -3"},
+        "FAILED test_a.py::test_a\n1 failed in 0.1s\n[exit 0]",
+        exit_code=0,
     )
-    assert [each.line for each in found.evidence] == [0, 1, 2, 5, 6, 7, 10, 9], lines
+    assert (
+        explain(Case([*edited("1", "2"), *piped, *SUBMIT], Outcome.DONE, "", grade(BAD))).primary
+        == "verify.ignored"
+    )
+
+
+def test_a_flood_and_what_was_lost_in_it_are_told() -> None:
+    big = ran("shell", {"command": "seq 1 99999"}, "1\n…", dropped=500_000, spill="/tmp/.bridle/out/1")
+    looked = ran("read", {"path": "/tmp/.bridle/out/1"}, "…")
+    assert set(explain(Case([*big, *edited("1", "2"), *checked(ok=True)], Outcome.DONE, "", grade(BAD))).tags) == {
+        "ctx.flood",
+        "ctx.lossy",
+    }
+    assert explain(
+        Case([*big, *looked, *edited("1", "2"), *checked(ok=True)], Outcome.DONE, "", grade(BAD))
+    ).tags == ("ctx.flood",)
+
+
+def test_what_a_denial_leaves_undone_is_the_denials_doing() -> None:
+    denied = GateDecided(
+        call="c", tool="edit", effects=("write",), level=1, verdict="deny", cause="x", by="absent", reason="nobody"
+    )
+    refused = finished("edit", "Not done: nobody", seconds=None, denied=True)
+    for reason, primary in (("nobody is there", "gate.denied"), ("nobody answered within 2 s", "gate.timeout")):
+        events = [denied.model_copy(update={"reason": reason}), refused, *SUBMIT]
+        assert explain(Case(events, Outcome.CHECKS_FAIL, "", grade(BAD, touched=()))).primary == primary
+    assert explain(Case([denied, refused, *SUBMIT], Outcome.DONE, "", grade(BAD))).primary == "outcome.wrong"
+
+
+def test_evidence_names_the_lines_and_comes_in_the_order_of_the_names() -> None:
+    events = [finished("read", "no such argument", seconds=None), *edited("1", "2"), *SUBMIT]
+    found = explain(Case(events, Outcome.DONE, "", grade(BAD)))
+    assert (found.primary, *found.tags) == ("outcome.wrong", "tool.bad_call", "verify.none")
+    assert [each.line for each in found.evidence] == [0, 1, 3]
+    assert found.evidence[0].text.startswith(BAD.id)
+
+
+def test_calls_that_were_cut_short_are_nobodys_mistake() -> None:
+    cut = finished("shell", "interrupted", seconds=None, interrupted=True)
+    assert explain(Case([cut] * 5, Outcome.SANDBOX_FAILED, "The sandbox s is gone: x.", None)).tags == ()
 
 
 def test_the_table_in_the_documentation_is_read_without_a_note(tmp_path: Path) -> None:
