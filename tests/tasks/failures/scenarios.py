@@ -2,8 +2,8 @@
 
     PYTHONPATH=.:tests python tests/tasks/failures/scenarios.py OUT [NAME…]
 
-Each makes one run in OUT/NAME; `labelled.py` keeps the attempts. Start it in neutral folders, with an environment
-that has pytest: what it finds there is in the journals.
+Each makes one run in OUT/NAME; `support/labelled.py` keeps the attempts. Start it in neutral folders, with an
+environment that has pytest: what it finds there is in the journals.
 """
 
 from __future__ import annotations

@@ -83,11 +83,15 @@ def test_a_failing_session_is_explained_and_two_runs_are_compared(tmp_path: Path
     command = ["suite", "run", str(ROLLING), "--model", "scripted", "--base-url", model.url, "--out", str(out)]
     done = bridle(*command, "--min-pass-rate", "0.5")
     assert done.code == 3, done.err
-    assert "outcome.partial" in done.out
+    assert "outcome.wrong" in done.out
     told = bridle("suite", "explain", str(out), "bug-rolling-mean")
-    assert "why: outcome.partial" in told.out
+    assert "why: outcome.wrong" in told.out
     assert "verify.none" in told.out
-    assert "failed test_rolling.py::test_each_window" in told.out
+    assert "test_rolling.py::test_each_window: " in told.out
+    assert len(told.out.splitlines()) <= 40
+    assert json.loads(bridle("suite", "explain", str(out), "bug-rolling-mean/1", "--json").out)["passed"] > 0
+    assert "window + 2" in bridle("suite", "explain", str(out), "bug-rolling-mean", "--diff").out
+    assert "rolling.py" in bridle("suite", "explain", str(out), "bug-rolling-mean", "--journal").out
     bridle("suite", "run", str(ROLLING), "--agent", "oracle", "--out", str(tmp_path / "oracle"))
     compared = bridle("suite", "compare", str(out), str(tmp_path / "oracle"), "--json")
     found = json.loads(compared.out)

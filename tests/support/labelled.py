@@ -1,8 +1,10 @@
 """The hand-labelled attempts: kept from real runs, read, and compared with what the rules say.
 
-    python labelled.py report                       agreement, and which causes are taken for which
-    python labelled.py keep RUN TASK N NAME TASKS   keep an attempt of a run; TASKS is the folder its task is in
-    python labelled.py show NAME                    what a person reads before labelling: no verdict of the rules
+    PYTHONPATH=.:tests python -m support.labelled report
+
+report                       agreement, and which causes are taken for which
+keep RUN TASK N NAME TASKS   keep an attempt of a run; TASKS is the folder its task is in
+show NAME                    what a person reads before labelling: nothing of what the rules say
 
 Each attempt is a folder of `labelled/`: `journal.jsonl.gz`, `result.json` (without the rules' verdict),
 `facts.json` (what the task says), `patch.diff`, and `label.toml`, which was written after reading the other four.
@@ -26,7 +28,7 @@ from tasks.failures.rules import Case, Failure, explain
 from tasks.format.task import load_task
 from tasks.runs.results import AttemptResult, attempt_folder
 
-FOLDER = Path(__file__).parent / "labelled"
+FOLDER = Path(__file__).parents[1] / "tasks" / "failures" / "labelled"
 
 
 @dataclass(frozen=True)
