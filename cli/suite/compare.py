@@ -26,7 +26,7 @@ def compare(
     from tasks.reports.baseline import read_baseline
     from tasks.reports.comparison import compare_runs
 
-    found = compare_runs(read_baseline(a), read_baseline(b), (str(a), str(b)))
+    found = compare_runs(read_baseline(a), read_baseline(b))
     if json:
         typer.echo(found.model_dump_json())
         return

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.suite.common import Json
+from cli.suite.common import Json, shown
 from cli.suite.reporting import (
     BaselinePath,
     Html,
@@ -21,6 +21,9 @@ from cli.suite.reporting import (
     report_on,
     show,
 )
+
+if TYPE_CHECKING:
+    from tasks.reports.reading import LoadedRun
 
 
 def report(
@@ -42,12 +45,37 @@ def report(
 
     wanted = Wanted(html, junit, markdown, write_baseline, baseline, min_pass_rate, min_coverage, max_regressions)
     loaded = [load_run(each) for each in runs]
+    if len(loaded) > 1:
+        _beside(loaded, wanted, json=json)
+        return
     made = report_on(loaded[0], wanted, wanted.read_baseline())
     if json:
         typer.echo(made.model_dump_json())
     else:
         show(made)
     raise typer.Exit(made.ending.code)
+
+
+def _beside(runs: list[LoadedRun], wanted: Wanted, *, json: bool) -> None:
+    """Several runs beside each other. Raises UsageProblem for what is made of one run alone."""
+    from dataclasses import replace
+
+    from agent.outcomes import UsageProblem
+    from tasks.reports.page import runs_page
+    from tasks.reports.report import reports_of
+
+    if replace(wanted, html=None) != Wanted():
+        raise UsageProblem("several runs have --html and --json alone: give one run for anything else")
+    reports = reports_of(runs)
+    if wanted.html is not None:
+        wanted.html.write_text(runs_page(runs, reports), encoding="utf-8")
+    if json:
+        typer.echo(reports.model_dump_json())
+        return
+    for run, each in zip(runs, reports.reports, strict=True):
+        typer.echo(shown(f"{run.folder.name}: {each.rate.text()}, strict {each.strict.text()}, {run.name}"))
+    for level in reports.levels:
+        typer.echo(f"level {level.level} {level.label}: {level.rates.rate.text()}")
 
 
 def schema(

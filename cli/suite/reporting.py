@@ -74,6 +74,10 @@ def report_on(run: LoadedRun, wanted: Wanted, baseline: Baseline | None, *, stop
     )
     report = report_of(run, baseline=baseline, gates=gates, stopped=stopped)
     title = f"bridle suite, {run.name}"
+    if wanted.html is not None:
+        from tasks.reports.page import run_page
+
+        wanted.html.write_text(run_page(run, report), encoding="utf-8")
     if wanted.junit is not None:
         wanted.junit.write_bytes(junit(run.results, title))
     if wanted.markdown is not None:
@@ -99,7 +103,7 @@ def show(report: SuiteReport) -> None:
     if report.compared is not None:
         for warning in report.compared.warnings:
             say(warning)
-        typer.echo(f"A is the baseline, B this run. {verdict_words(report.compared)}")
+        typer.echo(verdict_words(report.compared, "against the baseline, this run is"))
     for problem in report.ending.problems:
         say(problem)
 

@@ -111,7 +111,7 @@ def compare_runs(a: Baseline, b: Baseline, names: tuple[str, str] = ("A", "B")) 
         changed_content=changed,
         unscored=[name for name in same if a.tasks[name].scored and not b.tasks[name].scored],
         missing=sorted(set(a.tasks) - set(b.tasks)),
-        warnings=list(_warnings(a, b, changed, both)),
+        warnings=list(_warnings(a, b, changed, names)),
     )
 
 
@@ -155,14 +155,14 @@ def _changes(a: Baseline, b: Baseline, names: Sequence[str]) -> Iterator[TaskCha
             )
 
 
-def _warnings(a: Baseline, b: Baseline, changed: Sequence[str], both: Sequence[str]) -> Iterator[str]:
+def _warnings(a: Baseline, b: Baseline, changed: Sequence[str], names: tuple[str, str]) -> Iterator[str]:
     if changed:
         yield f"left out, since their content differs: {_listed(changed)}"
     if a.version != b.version:
         yield f"the versions of Bridle differ ({a.version}, {b.version}): what differs may be the harness"
     if a.attempts != b.attempts:
         yield f"{a.attempts} and {b.attempts} attempts on a task: the p-value is exact only for equal numbers"
-    for name, here, there in (("A", a, b), ("B", b, a)):
+    for name, here, there in ((names[0], a, b), (names[1], b, a)):
         if alone := sorted(set(here.tasks) - set(there.tasks)):
             yield f"only in {name}: {_listed(alone)}"
         planned = sum(each.planned for each in here.tasks.values())
@@ -176,11 +176,11 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + more
 
 
-def verdict_words(compared: Compared) -> str:
+def verdict_words(compared: Compared, subject: str = "B is") -> str:
     """What can be said of B against A, in one line."""
     found = compared.overall
     points = difference_words(found.difference)
-    said = f"B is {found.verdict}" if found.verdict != "can't tell" else "can't tell which is better"
+    said = f"{subject} {found.verdict}" if found.verdict != "can't tell" else "can't tell which is better"
     return f"{said}: {points} on {found.tasks} tasks, p = {found.p_value:.3g}"
 
 

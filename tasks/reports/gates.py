@@ -54,7 +54,7 @@ def _below(summary: Summary, compared: Compared | None, gates: Gates) -> Iterato
     if compared is None:
         return
     if compared.overall.verdict == "worse":
-        yield f"worse than the baseline: {verdict_words(compared)}"
+        yield verdict_words(compared, "against the baseline, this run is")
     found = compared.regressions
     if gates.max_regressions is not None and len(found) > gates.max_regressions:
         names = ", ".join(each.task for each in found[:10])

@@ -76,7 +76,7 @@ def _amount(found: Interval, form: str) -> str:
 def _against(compared: Compared) -> Iterator[str]:
     yield "### Against the baseline"
     yield ""
-    yield f"{_plain(verdict_words(compared).replace('B is', 'This run is'))}  "
+    yield f"{_plain(verdict_words(compared, 'This run is'))}  "
     if compared.overall.verdict == "can't tell":
         yield f"{show_words(compared.overall)}  "
     for each in compared.categories:

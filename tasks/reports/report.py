@@ -82,7 +82,7 @@ def report_of(
     summary = summarise(run)
     compared = None
     if baseline is not None and summary.scored:
-        compared = compare_runs(baseline, baseline_of(run), ("the baseline", str(run.folder)))
+        compared = compare_runs(baseline, baseline_of(run), ("the baseline", "this run"))
     return SuiteReport(
         **{name: getattr(summary, name) for name in Summary.model_fields},
         agent=run.name,

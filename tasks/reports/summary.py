@@ -131,7 +131,9 @@ def summarise(run: LoadedRun) -> Summary:
         strict=whole.strict,
         coverage=whole.coverage,
         categories=_grouped(tasks, lambda each: each.kind.category),
-        difficulties=_grouped(tasks, lambda each: each.kind.difficulty),
+        difficulties=dict(
+            sorted(_grouped(tasks, lambda each: each.kind.difficulty).items(), key=lambda pair: _ease(pair[0]))
+        ),
         splits=_grouped(tasks, lambda each: each.kind.split),
         levels=levels([run]),
         at_k=list(_at_k(tasks, run.file.attempts)),
@@ -162,6 +164,11 @@ def rates(tasks: Sequence[Tally]) -> Rates:
 def _grouped(tasks: Iterable[Tally], key: Callable[[Tally], str]) -> dict[str, Rates]:
     groups = groupby(sorted(tasks, key=key), key)
     return {name: rates(list(mine)) for name, mine in groups}
+
+
+def _ease(difficulty: str) -> tuple[int, str]:
+    order = ("easy", "medium", "hard")
+    return (order.index(difficulty) if difficulty in order else len(order)), difficulty
 
 
 def levels(runs: Sequence[LoadedRun]) -> list[AtLevel]:
