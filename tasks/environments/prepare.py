@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent.checks import import_path
@@ -99,6 +100,25 @@ def prepare(task: Task, folder: Path, allowed: Allowed | None = None) -> Prepare
     archive = folder / "base.tar"
     base = take_in(repository, archive, uid=AGENT_UID, gid=AGENT_GID)
     return Prepared(task, repository, base, archive, image, folders, allowed=allowed)
+
+
+def prepare_step(
+    before: Prepared, step: Task, tree: Path, folder: Path, more: Mapping[str, Path], carried: Path | None
+) -> Prepared:
+    """A step of a task made ready below `folder`: it begins with the tar `tree` and the files `more` on top.
+
+    `before` is the task or the step before it, `carried` what was changed outside the workspace so far. Blocking.
+    Raises UsageProblem.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    root = folder / "repository"
+    folder.mkdir(parents=True)
+    with tree.open("rb") as file:
+        import_workspace(iter(lambda: file.read(1 << 18), b""), b"", root, step.name, more)
+    repository = open_repository(root)
+    archive = folder / "base.tar"
+    base = take_in(repository, archive, uid=AGENT_UID, gid=AGENT_GID)
+    return replace(before, task=step, repository=repository, base=base, archive=archive, carried=carried)
 
 
 def _own_files(task: Task) -> bool:

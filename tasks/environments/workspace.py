@@ -10,8 +10,9 @@ nothing.
 
 from __future__ import annotations
 
+import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -54,16 +55,30 @@ class _Reading:
         self._begin(path, SYMLINK, len(target))
         self.out.write(target + b"\n")
 
+    def add(self, path: bytes, file: Path) -> None:
+        """Put a file of the host at `path`."""
+        for other in [each for each in self.files if each.startswith(path + b"/") or each in parents(path)]:
+            del self.files[other]
+        if file.is_symlink():
+            self.link(path, os.fsencode(file.readlink()))
+            return
+        data = file.read_bytes()
+        self._begin(path, EXECUTABLE if file.stat().st_mode & 0o100 else REGULAR, len(data))
+        self.out.write(data + b"\n")
+
     def _begin(self, path: bytes, mode: int, size: int) -> None:
         self.marks += 1
         self.files[path] = (mode, self.marks)
         self.out.write(b"blob\nmark :%d\ndata %d\n" % (self.marks, size))
 
 
-def import_workspace(pieces: Iterator[bytes], root: bytes, repository: Path, message: str) -> tuple[str, ...]:
+def import_workspace(
+    pieces: Iterator[bytes], root: bytes, repository: Path, message: str, more: Mapping[str, Path] | None = None
+) -> tuple[str, ...]:
     """Make `repository` a git repository with one commit of the tar stream `pieces`, its members named `root/...`.
 
-    Returns the folders that hold no file, which git does not keep. Blocking. Raises UsageProblem.
+    `more` are files of the host on top, by path; they take the place of what is in their way. Returns the folders
+    that hold no file, which git does not keep. Blocking. Raises UsageProblem.
     """
     repository.mkdir(parents=True)
     feed = repository.with_suffix(".import")
@@ -74,6 +89,8 @@ def import_workspace(pieces: Iterator[bytes], root: bytes, repository: Path, mes
         with feed.open("wb+") as out:
             reading = _Reading(out)
             _read(pieces, root, reading)
+            for path, file in (more or {}).items():
+                reading.add(path.encode("utf-8", "surrogateescape"), file)
             _commit(reading, message)
             out.seek(0)
             run_git("fast-import", "--quiet", "--date-format=raw", cwd=repository, source=out)
@@ -98,12 +115,13 @@ def _read(pieces: Iterator[bytes], root: bytes, reading: _Reading) -> None:
             name = member.name.encode("utf-8", "surrogateescape")
             if name == root and not member.isdir():
                 raise PatchProblem("it is no folder")
-            if name.startswith(root + b"/"):
-                _member(member, name[len(root) + 1 :], root, reading, source)
+            below = root + b"/" if root else b""
+            if name.startswith(below):
+                _member(member, name[len(below) :], below, reading, source)
             source.allow_header()
 
 
-def _member(member: tarfile.TarInfo, path: bytes, root: bytes, reading: _Reading, source: ForwardStream) -> None:
+def _member(member: tarfile.TarInfo, path: bytes, below: bytes, reading: _Reading, source: ForwardStream) -> None:
     if len(path) > MAX_PATH or unusable(path) or member.size < 0 or member.issparse():
         raise PatchProblem(f"{shown(path[:80])} has a name or a size that cannot be taken")
     if is_git_own(path) or path.endswith(JUNK_SUFFIXES):
@@ -114,8 +132,8 @@ def _member(member: tarfile.TarInfo, path: bytes, root: bytes, reading: _Reading
     elif member.issym():
         reading.link(path, target)
     elif member.islnk():
-        if target.startswith(root + b"/") and target[len(root) + 1 :] in reading.files:
-            reading.files[path] = reading.files[target[len(root) + 1 :]]
+        if target.startswith(below) and target[len(below) :] in reading.files:
+            reading.files[path] = reading.files[target[len(below) :]]
     elif member.isreg():
         reading.content(path, EXECUTABLE if member.mode & 0o100 else REGULAR, member.size, source)
 

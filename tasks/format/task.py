@@ -27,7 +27,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent.outcomes import UsageProblem
-from tasks.format.tables import BridleTable, Difficulty, Split, Step, Table, TaskFile
+from tasks.format.tables import BridleTable, Difficulty, Healthcheck, Split, Step, Table, TaskFile
 
 __all__ = ["Difficulty", "Split", "Task", "TaskFile", "content_hash", "load_suite", "load_task"]
 
@@ -101,9 +101,22 @@ class Task:
         return self.folder / "steps" / self.step if self.step else self.folder
 
     @property
+    def healthchecks(self) -> tuple[Healthcheck, ...]:
+        """What has to succeed before the agent begins: the environment's, and a step's own."""
+        own = [each.healthcheck for each in self.file.steps if each.name == self.step]
+        return tuple(each for each in (self.file.environment.healthcheck, *own) if each is not None)
+
+    @property
     def steps(self) -> tuple[Task, ...]:
         """The steps, each as a task of its own; nothing for a task without. Raises UsageProblem."""
         return () if self.step else tuple(_step(self, each) for each in self.file.steps)
+
+    @property
+    def workdir(self) -> dict[str, Path]:
+        """What a step brings into the workspace, by path."""
+        folder = self.own / "workdir"
+        found = (path for path in sorted(folder.rglob("*")) if path.is_symlink() or path.is_file())
+        return {path.relative_to(folder).as_posix(): path for path in found} if self.step else {}
 
     @property
     def tests(self) -> dict[str, Path]:
@@ -145,8 +158,8 @@ def load_task(folder: Path) -> Task:
     instruction = _instruction(folder, needed=not file.steps)
     task = Task(folder.name, folder, file, instruction, content_hash(folder), tuple(_notes(file)))
     _check_files(task)
-    if file.steps or file.bridle.tests != "folder":
-        raise UsageProblem(f"{where}: steps: Bridle runs no tasks with several steps")
+    if file.bridle.tests != "folder":
+        raise UsageProblem(f"{folder / 'task.toml'}: bridle.tests: Bridle runs no tests of the workspace")
     return task
 
 

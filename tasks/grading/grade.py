@@ -30,11 +30,6 @@ from tasks.grading.verdict import Grade, GraderProblem, Verdict
 __all__ = ["Grade", "GraderProblem", "Verdict", "grade"]
 
 
-async def regrade(prepared: Prepared, attempt: Path, backend: Backend, keeper: Path) -> Grade:
-    """Grade once more what an attempt left in its folder. Raises GraderProblem, SandboxError."""
-    return await grade(prepared, attempt / "patch.diff", backend, keeper)
-
-
 async def grade(prepared: Prepared, patch: Path, backend: Backend, keeper: Path) -> Grade:
     """Grade a patch. Raises GraderProblem, SandboxError: then it is not scored."""
     with TemporaryDirectory(prefix="bridle-grade-") as name:

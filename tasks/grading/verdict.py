@@ -20,10 +20,23 @@ class GraderProblem(Exception):
     """The grader itself could not do its work: the attempt is not scored."""
 
 
+class StepGrade(BaseModel):
+    """What one step of a task came to. `met` says that the steps after it could be made."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    reward: float
+    rewards: dict[str, float] = {}
+    met: bool = True
+    detail: str = ""
+
+
 class Grade(BaseModel):
     """What an attempt's patch is worth. `reward` is from 0 to 1 in most tasks; a pass is a whole one.
 
     `ending` is how the tests' process ended; `output` its last words; `touched` the paths that the patch changes.
+    `steps` are those that were made, of a task with steps.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,3 +52,4 @@ class Grade(BaseModel):
     ending: str = ""
     detail: str = ""
     output: str = ""
+    steps: tuple[StepGrade, ...] = ()

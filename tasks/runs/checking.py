@@ -16,9 +16,10 @@ from tasks.agents.work import Agent
 from tasks.environments.allowed import Allowed
 from tasks.environments.prepare import prepare
 from tasks.format.task import Task
-from tasks.grading.grade import GraderProblem, regrade
+from tasks.grading.grade import GraderProblem
 from tasks.runs.results import AttemptResult, attempt_folder
 from tasks.runs.runner import Run
+from tasks.runs.steps import regrade
 
 
 class Checked(BaseModel):

@@ -27,6 +27,7 @@ from sandboxes.pool import Pool
 from sandboxes.protocol import Backend, SandboxError
 from tasks.agents.work import Agent, Attempt, Ended, work
 from tasks.environments.allowed import Allowed
+from tasks.environments.health import healthy
 from tasks.environments.needs import missing_programs
 from tasks.environments.prepare import Prepared, prepare
 from tasks.failures.rules import Case, Evidence, Failure, explain
@@ -44,6 +45,7 @@ from tasks.runs.results import (
     read_result,
     write_result,
 )
+from tasks.runs.steps import make_steps
 
 PAUSES = (2.0, 10.0, 30.0)
 """Seconds before an attempt whose infrastructure failed is made again."""
@@ -186,17 +188,21 @@ class Run:
         state, interrupt = self.out / "state", Interrupt()
         attempt = Attempt(prepared, folder, state, self.backend, pool, interrupt)
         self.interrupts.add(interrupt)
-        grade_, problem = None, ""
+        ended, grade_, problem = Ended(outcome=Outcome.DONE, detail="nothing was begun"), None, ""
         doubts: tuple[Doubt, ...] = ()
         try:
             if lacks := await missing_programs(prepared, pool, state):
                 return self._without(prepared, number, lacks)
-            ended = await work(self.agent, attempt)
+            await healthy(prepared, prepared.task.healthchecks, pool, state)
+            if prepared.task.file.steps:
+                ended, grade_ = await make_steps(self.agent, attempt, state, watched_in)
+            else:
+                ended = await work(self.agent, attempt)
             if ended.outcome is Outcome.USAGE and not _begun(attempt.journal):
                 raise UsageProblem(f"{prepared.task.name}: {ended.detail}")
             if ended.outcome is Outcome.INTERRUPTED and interrupt.fired:
                 raise asyncio.CancelledError
-            if ended.outcome not in INFRASTRUCTURE:
+            if ended.outcome not in INFRASTRUCTURE and not prepared.task.file.steps:
                 grade_ = await grade(prepared, attempt.patch, pool, state)
                 doubts = await self._doubts(prepared, attempt.patch, grade_)
         except PatchProblem as error:
@@ -320,6 +326,11 @@ def watched(found: Grade, events: Sequence[AnyEvent], task: Task) -> Grade:
 def _begun(journal: Path) -> bool:
     """Whether a session got as far as its sandbox: what it cannot do then is no wrong setting of the run."""
     return any(isinstance(each, SandboxOpened) for each in _events(journal))
+
+
+def watched_in(found: Grade, journal: Path, task: Task) -> Grade:
+    """The same, from the journal's file."""
+    return watched(found, _events(journal), task)
 
 
 def _events(journal: Path) -> Sequence[AnyEvent]:
