@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from agent.autonomy.levels import Level, parse_level
 from sandboxes.network.rules import HostRule, Network, parse_rule
+from tasks.format.source import Source
 from tools.protocol import Effect
 
 _ID = re.compile(r"[^:\s/\[][^:\s\[]*\.py(?:::[^:\s\[\]]+)+(?:\[.*)?", re.DOTALL)
@@ -209,13 +210,14 @@ class BridleTable(Table):
     has to have: without one, an attempt is not scored. A `private` task is for the last measurement, not for
     working on an agent. `paths` are folders outside the workspace that are the agent's to write, and whose
     changes are graded, too. Of several rewards `reward` names the one that decides, and `pass_reward` is how
-    much of it is a pass.
+    much of it is a pass. With `source`, the task's files come from a package index.
     """
 
     category: str = "other"
     difficulty: Difficulty = "medium"
     split: Split = "public"
     date: datetime.date | None = None
+    source: Source | None = None
     autonomy: Level | None = None
     expected: tuple[str, ...] = ()
     regression: tuple[str, ...] = ()

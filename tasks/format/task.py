@@ -29,7 +29,17 @@ from pydantic import ValidationError
 from agent.outcomes import UsageProblem
 from tasks.format.tables import BridleTable, Difficulty, Healthcheck, Split, Step, Table, TaskFile
 
-__all__ = ["Difficulty", "Split", "Task", "TaskFile", "content_hash", "load_suite", "load_task"]
+__all__ = [
+    "Difficulty",
+    "Split",
+    "Task",
+    "TaskFile",
+    "content_hash",
+    "find_tasks",
+    "load_suite",
+    "load_task",
+    "read_task_file",
+]
 
 MAX_TASK_BYTES = 64 << 20
 MAX_TASK_FILES = 5000
@@ -142,6 +152,17 @@ class Task:
 
 def load_task(folder: Path) -> Task:
     """The task in `folder`. Raises UsageProblem, which names file, field and reason."""
+    where, file = folder / "task.toml", read_task_file(folder)
+    instruction = _instruction(folder, needed=not file.steps)
+    task = Task(folder.name, folder, file, instruction, content_hash(folder), tuple(_notes(file)))
+    _check_files(task)
+    if file.bridle.tests != "folder":
+        raise UsageProblem(f"{where}: bridle.tests: Bridle runs no tests of the workspace")
+    return task
+
+
+def read_task_file(folder: Path) -> TaskFile:
+    """What task.toml of `folder` says, whatever else is there. Raises UsageProblem."""
     where = folder / "task.toml"
     try:
         said = tomllib.loads(where.read_text(encoding="utf-8"))
@@ -155,24 +176,24 @@ def load_task(folder: Path) -> Task:
     if not _NAME.fullmatch(folder.name):
         raise UsageProblem(f"{folder}: a task's folder is named with letters, digits, `.`, `_` and `-`")
     _refuse(where, said)
-    instruction = _instruction(folder, needed=not file.steps)
-    task = Task(folder.name, folder, file, instruction, content_hash(folder), tuple(_notes(file)))
-    _check_files(task)
-    if file.bridle.tests != "folder":
-        raise UsageProblem(f"{folder / 'task.toml'}: bridle.tests: Bridle runs no tests of the workspace")
-    return task
+    return file
 
 
 def load_suite(path: Path) -> list[Task]:
     """The task at `path`, or all tasks in the folders of `path`, by name. Raises UsageProblem."""
+    return [load_task(folder) for folder in find_tasks(path)]
+
+
+def find_tasks(path: Path) -> list[Path]:
+    """The folder of the task at `path`, or of all tasks in it, by name. Raises UsageProblem."""
     if (path / "task.toml").is_file():
-        return [load_task(path.absolute())]
+        return [path.absolute()]
     if not path.is_dir():
         raise UsageProblem(f"{path} is no folder: give a task, or a folder of tasks")
     folders = sorted(each.parent for each in path.absolute().glob("*/task.toml"))
     if not folders:
         raise UsageProblem(f"{path} holds no task: a task is a folder with a task.toml")
-    return [load_task(folder) for folder in folders]
+    return folders
 
 
 def content_hash(folder: Path) -> str:
@@ -264,6 +285,10 @@ def _check_files(task: Task) -> None:
     for name in ("docker-compose.yaml", "docker-compose.yml"):
         if (environment / name).exists():
             raise UsageProblem(f"{environment / name}: Bridle runs no tasks with several containers")
+    if task.bridle.source is not None and not task.files.is_dir():
+        raise UsageProblem(
+            f"{task.folder}: its files come from a package index: `bridle suite fetch {task.folder}`"
+        )
     has_image = task.dockerfile is not None or task.file.environment.docker_image is not None
     if not task.files.is_dir() and (not has_image or "files" in task.bridle.model_fields_set):
         raise UsageProblem(f"{where}: bridle.files: there is no folder {task.bridle.files}, and no image either")

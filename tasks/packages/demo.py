@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.packages.release_pair import Release, ReleasePair
+from tasks.format.source import Release
+from tasks.packages.release_pair import ReleasePair
 
 DEMO = ReleasePair(
     package="w3lib",

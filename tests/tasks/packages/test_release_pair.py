@@ -18,9 +18,13 @@ import pytest
 from pydantic import ValidationError
 
 from agent.outcomes import UsageProblem
-from tasks.packages import release_pair
+from tasks.format.source import Release
+from tasks.packages import index as package_index
+from tasks.packages import unpacking
 from tasks.packages.demo import DEMO
-from tasks.packages.release_pair import Release, ReleasePair, archives, members, pip_setting, prepare
+from tasks.packages.index import pip_setting
+from tasks.packages.release_pair import ReleasePair, archives, prepare
+from tasks.packages.unpacking import members
 
 
 def source_archive(files: Mapping[str, str], top: str = "thing-1.0") -> bytes:
@@ -159,7 +163,7 @@ def test_an_index_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_flood_is_cut_off(index: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release_pair, "MAX_ARCHIVE", 1000)
+    monkeypatch.setattr(package_index, "MAX_ARCHIVE", 1000)
     address, _ = index(pages(JSON, "application/json", {**FILES, "/files/thing-1.0.tar.gz": b"x" * 5000}))
     with pytest.raises(UsageProblem, match="larger than"):
         archives(PAIR, tmp_path, index=address)
@@ -235,7 +239,7 @@ def test_damaged_archives_are_one_clear_sentence(tmp_path: Path, data: bytes) ->
 def test_an_archive_that_would_fill_the_disk_is_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(release_pair, "MAX_UNPACKED", 10)
+    monkeypatch.setattr(unpacking, "MAX_UNPACKED", 10)
     path = tmp_path / "big.tgz"
     path.write_bytes(OLD)
     with pytest.raises(UsageProblem, match="MiB"):
