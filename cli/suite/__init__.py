@@ -1,4 +1,4 @@
-"""`bridle suite`: check tasks, run them, explain an attempt, compare two runs. One file a command."""
+"""`bridle suite`: list, fetch, check and run tasks, explain an attempt, compare two runs. One file a command."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from cli.suite.check import check
 from cli.suite.compare import compare
 from cli.suite.explain import explain
 from cli.suite.export import export
+from cli.suite.fetch import fetch
+from cli.suite.listing import list_tasks
 from cli.suite.report import report, schema
 from cli.suite.run import run
 
 app = typer.Typer(no_args_is_help=True, help="Benchmark tasks: how often an agent succeeds, and why it fails.")
 app.command("check")(check)
 app.command("run")(run)
+app.command("fetch")(fetch)
+app.command("list")(list_tasks)
 app.command("explain")(explain)
 app.command("export")(export)
 app.command("compare")(compare)

@@ -18,11 +18,11 @@ from cli.suite.common import (
     TaskEnv,
     allowed,
     pick_backend,
-    read_tasks,
     sandboxed,
     say,
     shown,
 )
+from cli.suite.selecting import Category, Difficulty, Names, Sample, Seed, Split, read_tasks, selection
 
 
 def check(
@@ -35,6 +35,12 @@ def check(
     allow_network: AllowNetwork = False,
     build_network: BuildNetwork = False,
     task_env: TaskEnv = None,
+    split: Split = None,
+    category: Category = None,
+    difficulty: Difficulty = None,
+    task: Names = None,
+    sample: Sample = None,
+    seed: Seed = 0,
     jobs: Jobs = 2,
     backend: BackendName = None,
     json: Json = False,
@@ -45,7 +51,8 @@ def check(
 
     from tasks.runs.checking import check as check_tasks
 
-    tasks, cheats = read_tasks(suite), _cheats(cheat or [])
+    wanted = selection(split or "all", category, difficulty, task, sample, seed)
+    tasks, cheats = read_tasks(suite, wanted), _cheats(cheat or [])
     with TemporaryDirectory(prefix="bridle-check-") as folder:
         work = check_tasks(
             tasks,

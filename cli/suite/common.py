@@ -23,16 +23,6 @@ TaskEnv = Annotated[
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The --out folder of a run.")]
 
 
-def read_tasks(suite: Path) -> list[Any]:
-    from tasks.format.task import load_suite
-
-    if str(suite) == "bundled":
-        import tasks
-
-        suite = Path(tasks.__file__).parent / "bundled"
-    return list(load_suite(suite))
-
-
 def allowed(network: bool, build_network: bool, variables: list[str] | None) -> Any:
     from tasks.environments.allowed import Allowed
 

@@ -17,7 +17,6 @@ from cli.suite.common import (
     TaskEnv,
     allowed,
     pick_backend,
-    read_tasks,
     sandboxed,
     say,
 )
@@ -35,6 +34,7 @@ from cli.suite.reporting import (
     report_on,
     show,
 )
+from cli.suite.selecting import Category, Difficulty, Names, Sample, Seed, Split, read_tasks, selection
 
 AgentName = Annotated[str, typer.Option(help="oracle, nop, bridle, command:LINE, or script:FILE.")]
 
@@ -43,6 +43,12 @@ def run(
     suite: Suite,
     out: Annotated[Path, typer.Option(help="The run's folder; given again, the run goes on.")],
     agent: AgentName = "bridle",
+    split: Split = None,
+    category: Category = None,
+    difficulty: Difficulty = None,
+    task: Names = None,
+    sample: Sample = None,
+    seed: Seed = 0,
     model: ModelName = None,
     base_url: BaseUrl = None,
     autonomy: Annotated[
@@ -88,10 +94,11 @@ def run(
     from tasks.runs.runner import Run
 
     wanted = Wanted(html, junit, markdown, write_baseline, baseline, min_pass_rate, min_coverage, max_regressions)
-    before, tasks = wanted.read_baseline(), read_tasks(suite)
-    for task in tasks:
-        for note in task.notes:
-            say(f"{task.name}: {note}")
+    before = wanted.read_baseline()
+    tasks = read_tasks(suite, selection(split, category, difficulty, task, sample, seed))
+    for each in tasks:
+        for note in each.notes:
+            say(f"{each.name}: {note}")
     chosen = parse_agent(agent, options)
     made = Run(
         tasks=tasks,

@@ -5,8 +5,8 @@
 A made task lies in the cache under a hash of the folder it was made from, so that an edit makes another one, and
 beside a hash of its own, so that one that was changed since counts as not there.
 
-Threat model: the archives are foreign (see `index`, `unpacking`); nothing of them is run here, and what comes out is
-written below a new folder only.
+Threat model: the archives are foreign (see `index`, `unpacking`); nothing of them is run here, and what comes out
+is written below a new folder only.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _PIP = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--no-
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A package index; `named` is what a user named in place of pip's own, `certificates` a file of authorities."""
+    """A package index; `named` is what a user named instead of pip's own, `certificates` a file."""
 
     url: str
     named: str | None = None

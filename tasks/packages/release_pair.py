@@ -2,8 +2,8 @@
 
     fetch two source archives → check their SHA-256 → unpack the older one → add the newer one's tests → commit
 
-Threat model: the archives are foreign; `index` fetches them and `unpacking` reads them. Nothing of a package is run
-on the host. pip installs only wheels here, into a virtual environment of the task's own.
+Threat model: the archives are foreign; `index` fetches them and `unpacking` reads them. Nothing of a package is
+run on the host. pip installs only wheels here, into a virtual environment of the task's own.
 """
 
 from __future__ import annotations

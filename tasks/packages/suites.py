@@ -96,7 +96,9 @@ def choose(listed: Sequence[Listed], wanted: Selection, suite: Path) -> list[Lis
         and (not wanted.names or any(fnmatchcase(each.name, name) for name in wanted.names))
     ]
     if not found:
-        raise UsageProblem(f"no task of {suite} is wanted by these options: `bridle suite list {suite}` shows them")
+        raise UsageProblem(
+            f"no task of {suite} is wanted by these options: `bridle suite list {suite}` shows them"
+        )
     if wanted.sample is not None and wanted.sample < len(found):
         drawn = random.Random(wanted.seed).sample(found, wanted.sample)  # noqa: S311 -- a draw to be repeated
         found = sorted(drawn, key=lambda each: each.name)

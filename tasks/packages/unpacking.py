@@ -38,7 +38,6 @@ def members(archive: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
                 yield PurePosixPath(*name.parts[1:]), stream.read()
 
 
-
 def wheel_members(wheel: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
     """The importable files of a wheel. Raises ValueError, as `members` does, and zipfile.BadZipFile."""
     total = 0
