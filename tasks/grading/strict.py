@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 
+from tasks.grading.parsing import parse
+
 HELPER = "_bridle_strict_equality"
 """The module that `tasks/grading/inside/strict_equality.py` is sent as, beside the tests."""
 
@@ -14,7 +16,7 @@ HELPER = "_bridle_strict_equality"
 def strict(source: str) -> str:
     """The test file with every plain `a == b` asked strictly; as it is when it is no Python."""
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return source
     tree = ast.fix_missing_locations(_Strict().visit(tree))

@@ -17,7 +17,9 @@ import ast
 import copy
 import random
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+
+from tasks.grading.parsing import parse
 
 OTHER_ERRORS = ("BufferError", "FloatingPointError", "EOFError", "StopAsyncIteration")
 _FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -89,7 +91,7 @@ def test_functions(source: str) -> frozenset[str]:
 
 def _parsed(source: str) -> ast.Module | None:
     try:
-        return ast.parse(source)
+        return parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return None
 
@@ -133,7 +135,7 @@ def _turn(function: _Function, constants: dict[str, Any], rng: random.Random) ->
     if best:
         rng.choice(best).make()
         return
-    failing = ast.parse(f"assert __name__ == {str(rng.randrange(10**6))!r}").body
+    failing = parse(f"assert __name__ == {str(rng.randrange(10**6))!r}").body
     returns = any(isinstance(node, ast.Return) for node in ast.walk(function))
     function.body[:] = [*failing, *function.body] if returns else [*function.body, *failing]
 
@@ -142,7 +144,7 @@ def _wrapped(name: str) -> list[ast.stmt]:
     """For a test that the file does not define: a wrapper that lets it pass first."""
     owner, _, last = name.replace("::", ".").rpartition(".")
     place = f"{owner}.{last}" if owner else last
-    return ast.parse(
+    return parse(
         f"""
 def _{last}(inner):
     import functools
@@ -257,7 +259,13 @@ def _other_values(
         value = values[place][0]  # type: ignore[index]
         new = other_than(value, rng)
         if new is not None:
-            yield place, ast.parse(repr(new), mode="eval").body
+            yield place, _literal(new)
+
+
+def _literal(value: Any) -> ast.expr:
+    """The value as it would be written."""
+    (statement,) = parse(repr(value)).body
+    return cast("ast.Expr", statement).value
 
 
 def _value(node: ast.expr, constants: dict[str, Any]) -> tuple[Any] | None:

@@ -8,14 +8,13 @@ import io
 import json
 import subprocess
 import tarfile
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from support.package_index import Pages, source_archive
 
 from agent.outcomes import UsageProblem
 from tasks.format.source import Release
@@ -25,17 +24,6 @@ from tasks.packages.demo import DEMO
 from tasks.packages.index import pip_setting
 from tasks.packages.release_pair import ReleasePair, archives, prepare
 from tasks.packages.unpacking import members
-
-
-def source_archive(files: Mapping[str, str], top: str = "thing-1.0") -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as tar:
-        for name, text in files.items():
-            info = tarfile.TarInfo(f"{top}/{name}")
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    return out.getvalue()
-
 
 OLD = source_archive(
     {"thing.py": "def f():\n    return 1\n", "setup.py": "raise SystemExit('run')\n", "doc.gitignore": "x"}
@@ -66,37 +54,6 @@ JSON = json.dumps(
     }
 )
 FILES = {"/files/thing-1.0.tar.gz": OLD, "/files/thing-1.1.tar.gz": NEW}
-Pages = Mapping[str, tuple[str, bytes]]
-
-
-@pytest.fixture
-def index() -> Iterator[Callable[[Pages], tuple[str, list[str]]]]:
-    """Serves pages (content type, body) by path; gives the index's address and the paths that were asked for."""
-    servers: list[ThreadingHTTPServer] = []
-
-    def start(pages: Pages) -> tuple[str, list[str]]:
-        asked: list[str] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *args: Any) -> None:
-                pass
-
-            def do_GET(self) -> None:
-                asked.append(self.path)
-                kind, body = pages.get(self.path, ("", b""))
-                self.send_response(200 if kind else 404)
-                self.send_header("Content-Type", kind)
-                self.end_headers()
-                self.wfile.write(body)
-
-        servers.append(server := ThreadingHTTPServer(("127.0.0.1", 0), Handler))
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        return f"http://127.0.0.1:{server.server_address[1]}/simple/", asked
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
 
 
 def pages(page: str, kind: str, files: Mapping[str, bytes] = FILES) -> Pages:
