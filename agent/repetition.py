@@ -1,5 +1,8 @@
 """When a model that makes the same calls over and over counts as stuck; waiting for a running process is no such.
 
+Results that differ only in what differs from run to run (durations, addresses, temporary names) are the same where
+the calls follow each other with nothing between; else a change in between may be what is being tried.
+
 Both are bounded: a model may wait for a process that prints nothing new for MAX_WAITS looks or MAX_WAIT_SECONDS,
 whichever comes first.
 """
@@ -13,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from agent.models.fingerprint import mask
 from agent.models.protocol import ToolCall
 from tools.protocol import ToolResult
 
@@ -31,6 +35,8 @@ class Repetition:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._recent: deque[str] = deque(maxlen=REPEAT_WINDOW)
+        self._last = ""
+        self._row = 0
         self._seen: set[str] = set()
         self._waits = 0
         self._since = 0.0
@@ -42,7 +48,10 @@ class Repetition:
             return self._wait(same)
         self._seen.clear()
         self._recent.append(same)
-        if self._recent.count(same) >= MAX_REPEATS:
+        alike = f"{call.name}\0{call.arguments}\0{mask(result.text)}"
+        self._row = self._row + 1 if alike == self._last else 1
+        self._last = alike
+        if self._recent.count(same) >= MAX_REPEATS or self._row >= MAX_REPEATS:
             return f"the model made the same `{call.name}` call {MAX_REPEATS} times over"
         return None
 

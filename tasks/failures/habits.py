@@ -10,9 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from agent.models.fingerprint import mask
 from agent.outcomes import Outcome
 from tasks.failures.found import Case, Found
-from tasks.failures.turns import Turn
+from tasks.failures.turns import MAX_LOOKED, Turn
 
 REPEATS = 3
 """The same call with the same result, so often, is a repetition."""
@@ -36,7 +37,7 @@ _TOLD = {"bad": "tool.bad_call", "denied": "gate.denied"}
 _STOPPED = frozenset({Outcome.BUDGET, Outcome.STUCK})
 
 
-def habits(done: Sequence[Turn], case: Case) -> list[Found]:
+def habits(done: Sequence[Turn]) -> list[Found]:
     """Everything that was seen, once each, where it was seen first."""
     seen = [found for turn, names in _named(done) for found in (_at(name, turn) for name in names)]
     seen += [*_verified(done), *_drowned(done)]
@@ -52,15 +53,23 @@ def busy(done: Sequence[Turn], case: Case) -> Found | None:
         return None
     named = [(turn, names) for turn, names in _named(done) if turn.tool not in ("submit", "check")][-LAST:]
     for name in ORDER:
-        mine = [turn for turn, names in named if name in names]
-        if len(mine) >= LEAST and 2 * len(mine) >= len(named):
+        counted = [turn for turn, _ in named if _counts(turn, name)]
+        mine = [turn for turn, names in named if name in names and _counts(turn, name)]
+        if len(mine) >= LEAST and 2 * len(mine) >= len(counted):
             return _counted(_at(name, mine[-1]), len(mine))
     return None
 
 
+def _counts(turn: Turn, name: str) -> bool:
+    """Whether a turn says something of a habit: going in circles shows in changes, and words are no calls."""
+    if name == "loop.edit_revert":
+        return turn.edits
+    return turn.kind != "words" or name != "loop.repeat"
+
+
 ORDER = (
     *("tool.bad_call", "edit.nomatch", "cmd.not_found", "cmd.timeout"),
-    *("gate.denied", "gate.timeout", "loop.edit_revert", "loop.repeat", "loop.read"),
+    *("gate.denied", "gate.timeout", "loop.edit_revert", "loop.read", "loop.repeat"),
 )
 """A call that is made over and over because it is malformed is a malformed call first, and a repetition second."""
 
@@ -92,7 +101,7 @@ def _same(turn: Turn) -> tuple[str, str, str] | None:
     waits = turn.tool == "process" or turn.command.strip().startswith("sleep ")
     if turn.kind not in ("ran", "bad") or turn.tool in ("check", "submit") or waits:
         return None
-    return (turn.tool, turn.arguments, turn.text)
+    return (turn.tool, turn.arguments, mask(turn.text[:MAX_LOOKED]))
 
 
 def _reading(done: Sequence[Turn]) -> set[int]:

@@ -48,8 +48,8 @@ def explain(case: Case) -> Failure:
     """The primary cause, the tags and the evidence of an attempt that did not pass."""
     done = turns(case.events)
     causes = list(_causes(case, done)) or [Found("unknown", len(case.events), case.detail)]
-    first = {each.name: each for each in reversed([*causes, *_flagged(case), *habits(done, case)])}
-    names = tuple(dict.fromkeys(each.name for each in [*causes, *_flagged(case), *habits(done, case)]))
+    first = {each.name: each for each in reversed([*causes, *_flagged(case), *habits(done)])}
+    names = tuple(dict.fromkeys(each.name for each in [*causes, *_flagged(case), *habits(done)]))
     shown = [causes[0], *(first[name] for name in names if name != causes[0].name)]
     evidence = tuple(Evidence(line=each.line, text=" ".join(each.text.split())[:MAX_TEXT]) for each in shown)
     return Failure(primary=names[0], tags=names[1:], evidence=evidence)
@@ -66,11 +66,11 @@ def _causes(case: Case, done: Sequence[Turn]) -> Iterator[Found]:
     yield from _gate(case, done)
     if (found := busy(done, case)) is not None:
         yield found
-    yield from _budget(case)
+    yield from _budget(case, done)
     yield from _silent(case, done)
-    yield from _patch(case)
-    if (found := ignored(done)) is not None:
+    if case.touched and (found := ignored(done)) is not None:
         yield found
+    yield from _patch(case)
     yield from _premature(case)
     yield from _tests(case)
 
@@ -132,9 +132,11 @@ def _gate(case: Case, done: Sequence[Turn]) -> Iterator[Found]:
     yield Found("gate.timeout" if timed_out else "gate.denied", where.end if where else len(case.events), text)
 
 
-def _budget(case: Case) -> Iterator[Found]:
+def _budget(case: Case, done: Sequence[Turn]) -> Iterator[Found]:
     if case.outcome is Outcome.BUDGET:
         kind = next((name for name, words in _BUDGETS.items() if words in case.detail), "wall")
+        if kind == "context":
+            yield from (each for each in habits(done) if each.name == "ctx.flood")
         yield Found(f"budget.{kind}", len(case.events), case.detail)
 
 
@@ -154,8 +156,8 @@ def _patch(case: Case) -> Iterator[Found]:
     grade, last = case.grade, len(case.events)
     if grade is None:
         return
-    if not grade.applied:
-        yield Found("patch.apply_failed", 0, grade.detail)
+    if not grade.applied or "the changes cannot be taken out" in case.detail:
+        yield Found("patch.apply_failed", 0 if not grade.applied else last, case.detail or grade.detail)
         return
     if not grade.touched:
         yield from _proposals(case)

@@ -35,6 +35,20 @@ FILE = call("read", path="calc.py")
 NOTHING = ToolResult("(no output)\n[exit 0]")
 
 
+def test_durations_and_addresses_make_no_other_result_of_the_same_call() -> None:
+    watch = Repetition()
+    said = [watch.stuck(FILE, ToolResult(f"<C at 0x7f2c481ea{n}10> failed in 0.{n}s")) for n in range(MAX_REPEATS)]
+    assert [bool(each) for each in said] == [False] * (MAX_REPEATS - 1) + [True]
+
+
+def test_a_test_that_fails_alike_after_each_of_many_changes_is_no_repetition() -> None:
+    watch = Repetition()
+    for number in range(MAX_REPEATS * 2):
+        change = FILE.model_copy(update={"arguments": f'{{"path": "{number}"}}'})
+        assert not watch.stuck(change, ToolResult("changed"))
+        assert not watch.stuck(FILE, ToolResult(f"failed in 0.{number}s"))
+
+
 def test_the_same_call_with_the_same_result_is_stuck_at_the_fifth_time() -> None:
     watch = Repetition()
     said = [watch.stuck(FILE, ToolResult("text")) for _ in range(MAX_REPEATS)]
