@@ -9,7 +9,7 @@ import asyncio
 import shutil
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from agent.repository.base import Base, Change, Changes, File
@@ -41,9 +41,11 @@ async def take_out(
     spool.mkdir(parents=True, mode=0o700)
     pull = _Pull(stream, asyncio.get_running_loop())
     reading = ForwardStream(pull, limits.stream_bytes)
-    worker = asyncio.create_task(
-        asyncio.to_thread(read_changes, reading, Taking(base, ignored, spool, limits), base_archive, root)
-    )
+    # A thread of its own: the shared ones are few, the stream needs them too, and a handful of readers that wait
+    # for their streams there would wait for each other without end.
+    thread = ThreadPoolExecutor(1, "take-out")
+    taking = Taking(base, ignored, spool, limits)
+    worker = asyncio.get_running_loop().run_in_executor(thread, read_changes, reading, taking, base_archive, root)
     try:
         return await asyncio.shield(worker)
     except asyncio.CancelledError:
@@ -53,6 +55,7 @@ async def take_out(
             worker.exception()
         raise
     finally:
+        thread.shutdown(wait=False)
         if isinstance(stream, AsyncGenerator):
             await stream.aclose()
 

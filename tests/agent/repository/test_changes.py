@@ -7,9 +7,11 @@ import io
 import os
 import tarfile
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from support.lab import FILE, pieces
 
 from agent.repository.changes import PatchLimits, PatchProblem, take_out
 
@@ -411,3 +413,21 @@ async def test_contents_of_a_killed_run_are_not_believed(lab: Any) -> None:
     (change,) = changes.changes
     changes.content(change.new).write_bytes(b"to")
     assert content(await lab.take_out_tree(tree), b"new.txt") == b"good\n"
+
+
+async def test_many_are_taken_out_at_a_time_where_threads_are_few(lab: Any, engine: Any) -> None:
+    engine.tree(lab.tree() | {b"new.txt": (FILE, b"new")})
+    data = engine.bytes()
+
+    async def from_a_thread() -> AsyncIterator[bytes]:
+        async for piece in pieces(data):
+            yield await asyncio.to_thread(bytes, piece)
+
+    async def taken(number: int) -> Any:
+        spool = lab.folder / f"changes-{number}"
+        return await take_out(from_a_thread(), lab.base, lab.archive, lambda _: False, spool=spool)
+
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    async with asyncio.timeout(30):
+        found = await asyncio.gather(*map(taken, range(3)))
+    assert [kinds(each) for each in found] == [{b"new.txt": "added"}] * 3

@@ -109,7 +109,12 @@ SCENARIOS: dict[str, Scenario] = {
     "engine-refuses": Scenario("roman", [read("roman.py")], fault="engine"),
     "sandbox-killed": Scenario("ttl-cache", [read("cache.py"), sh("sleep 20; echo done")], fault="kill"),
     "sandbox-removed": Scenario("page-ranges", [read("pages.py"), RANGE, sh("sleep 20")], fault="remove"),
-    "no-pytest": Scenario("two-layers", [read("conf/load.py"), done()], change={"image": DEBIAN}),
+    "no-pytest": Scenario(
+        "two-layers",
+        [edit("conf/defaults.py", '"debug": "no"', '"debug": "no", "workers": 2')],
+        change={"image": DEBIAN},
+        then=done(),
+    ),
     # Budgets.
     "steps": Scenario(
         "ttl-cache",
