@@ -22,7 +22,7 @@ from typing import NamedTuple
 from sandboxes.protocol import SandboxError
 
 FREEZE_SECONDS = 10.0
-STOP_SECONDS = 0.5
+STOP_SECONDS = 1.0
 """How long to wait for processes that were stopped; then they go on for a moment, and it is tried again."""
 STOP_TRIES = 8
 STANDING = frozenset("TtZX")
@@ -106,7 +106,7 @@ def _stopped(first: int) -> Iterator[set[int]]:
                 yield held
                 return
         finally:
-            # Children before their parents: a shell shall not see that one of its jobs stands.
+            # Children before their parents, for the same reason.
             for pid in dict.fromkeys([*reversed(members(first)), *stopped]):
                 if pid in stopped:
                     _go_on(pid, stopped[pid])
@@ -120,7 +120,8 @@ def _stop_all(first: int, stopped: dict[int, Process]) -> set[int] | None:
     while time.monotonic() < end:
         found = members(first)
         running = {pid: process for pid, process in found.items() if process.state not in STANDING}
-        fresh = [pid for pid in running if pid not in stopped]  # parents before their children
+        # Parents first, and children only once these stand: a shell shall not see that one of its jobs does.
+        fresh = [pid for pid, each in running.items() if pid not in stopped and each.parent not in running]
         for pid in fresh:
             stopped[pid] = running[pid]
             try:

@@ -238,7 +238,9 @@ class Calls:
             self.serving.pop(supervisor, None)
 
     def keep_or_end(self, supervisor: Supervisor) -> None:
-        if not supervisor.once and len(self.idle) < IDLE and supervisor.status >= 0:
+        # One that was killed with its command may have said that it is idle before: it takes no request any more.
+        kept = not supervisor.once and supervisor.request >= 0 and supervisor.status >= 0
+        if kept and len(self.idle) < IDLE:
             self.idle.append(supervisor)
         else:
             self.lose(supervisor)

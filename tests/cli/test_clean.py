@@ -56,7 +56,8 @@ def test_what_a_killed_session_left_is_shown_then_removed_and_its_work_is_kept(
     assert found["sandbox", session]["saved"] is True
     assert would.report["bytes"] >= 5000
     assert (own_state / "sessions" / session / "workspace.tar").stat().st_size > 0
-    assert bridle("clean", "--json").report["removed"] == []
+    again = bridle("clean", "--json").report["removed"]
+    assert session not in [each["session"] for each in again]
 
 
 def test_without_an_engine_it_cleans_what_it_can_and_says_so(own_state: Path) -> None:

@@ -120,14 +120,16 @@ async def test_a_shell_does_not_see_its_job_stand(room: Room) -> None:
     async with asyncio.timeout(20):
         while len(members(box.pid)) < 4:
             await asyncio.sleep(0.05)
-    await asyncio.sleep(0.3)
-    for _ in range(5):
+    for _ in range(20):
         with standing_still((), box.pid):
             pass
-        await asyncio.sleep(0.05)
-    await box.process_write(number, b"echo typed\n")
-    await asyncio.sleep(0.5)
-    said = (await box.process_read(number)).data
+        await asyncio.sleep(0.02)
+    await box.process_write(number, b"\x03echo typed; echo end'ed'\n")  # the job is interrupted
+    said = b""
+    async with asyncio.timeout(20):
+        while b"ended" not in said:
+            said += (await box.process_read(number)).data
+            await asyncio.sleep(0.05)
     assert b"up" in said
     assert b"Stopped" not in said
 

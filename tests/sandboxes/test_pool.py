@@ -158,7 +158,7 @@ async def test_a_checkpoint_is_begun_with_whatever_waits(yard: Yard) -> None:
     await yard.pool.drop(saved)
 
 
-async def test_the_pool_of_a_dead_owner_is_removed_unsaved(yard: Yard, client: Any) -> None:
+async def test_the_pool_of_a_dead_owner_is_removed_unsaved(yard: Yard, client: Any, tmp_path: Path) -> None:
     script = """
 import asyncio, sys
 from sandboxes.docker.backend import DockerBackend
@@ -167,18 +167,18 @@ from sandboxes.protocol import SandboxSpec
 
 async def main():
     pool = Pool(DockerBackend(), 2, run_id=sys.argv[1])
-    taken = await pool.open(SandboxSpec("a-session.w0"))
-    pool.prepare(SandboxSpec("x"))
+    taken = await pool.open(SandboxSpec("a-session.w0", keeper=sys.argv[2]))
+    pool.prepare(SandboxSpec("x", keeper=sys.argv[2]))
     while len(pool._shelves[0].waiting) < 2 or not all(task.done() for task in pool._shelves[0].waiting):
         await asyncio.sleep(0.05)
-    taken = await pool.open(SandboxSpec("a-session.w0"))
+    taken = await pool.open(SandboxSpec("a-session.w0", keeper=sys.argv[2]))
     print("ready", flush=True)
     await taken.exec(["sleep", "1000"], timeout=1000)
 
 asyncio.run(main())
 """
     process = subprocess.Popen(
-        [sys.executable, "-c", script, yard.run_id],
+        [sys.executable, "-c", script, yard.run_id, str(tmp_path)],  # a keeper, so that nobody else takes them
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],
@@ -192,6 +192,6 @@ asyncio.run(main())
     def save_to(run_id: str) -> None:
         asked.append(run_id)
 
-    await DockerBackend().reap(save_to)
+    await DockerBackend().reap(save_to, keeper=str(tmp_path))
     assert yard.run_id in asked
     assert client.containers(all=True, filters={"label": f"{RUN_LABEL}={yard.run_id}"}) == []

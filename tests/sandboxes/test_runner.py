@@ -6,9 +6,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,9 @@ def pythons() -> list[str]:
         if good == "True":
             names.setdefault(version.rpartition(".")[0], python)
     return list(names.values())
+
+
+EXEC = {"cwd": "/", "env": {}, "limit": 1000, "live": False}
 
 
 class Pipes:
@@ -68,16 +73,19 @@ class Pipes:
             data += piece
         return data
 
-    def ask(self, op: str, body: bytes = b"", **fields: Any) -> tuple[dict[str, Any], bytes]:
+    def begin(self, op: str, body: bytes = b"", **fields: Any) -> None:
+        """Ask without waiting for the answer."""
         self._number += 1
         self._send(encode({"op": op, "id": self._number, "size": len(body), **fields}, body))
+
+    def ask(self, op: str, body: bytes = b"", **fields: Any) -> tuple[dict[str, Any], bytes]:
+        self.begin(op, body, **fields)
         return self.answer()
 
     def exec(
         self, *argv: str, stdin: bytes = b"", timeout: float = 20, **fields: Any
     ) -> tuple[dict[str, Any], bytes]:
-        fields = {"cwd": "/", "env": {}, "limit": 1000, "live": False, **fields}
-        return self.ask("exec", stdin, argv=argv, timeout=timeout, **fields)
+        return self.ask("exec", stdin, argv=argv, timeout=timeout, **{**EXEC, **fields})
 
 
 @pytest.fixture(params=[*pythons(), "without posix_spawn"])
@@ -127,6 +135,38 @@ def readable(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def test_a_busy_runner_gives_no_command_to_a_supervisor_that_it_has_killed(runner: Pipes) -> None:
+    runner.answer()
+    for _ in range(3):
+        runner.begin("exec", argv=["sleep", "0.2"], timeout=20, alone=True, **EXEC)
+        command = until(lambda: [each for each in below(runner.process.pid) if b"sleep" in cmdline(each)])[0]
+        runner.process.send_signal(signal.SIGSTOP)
+        # Meanwhile the supervisor says both that the command has ended and that it is idle.
+        until(lambda gone=command: gone not in below(runner.process.pid))
+        time.sleep(0.1)
+        runner.process.send_signal(signal.SIGCONT)
+        assert runner.answer()[0]["code"] == 0
+        assert runner.exec("true")[0]["code"] == 0
+
+
+def below(pid: int) -> list[int]:
+    """All processes that come from this one."""
+    children = readable(Path(f"/proc/{pid}/task/{pid}/children")).split()
+    return [each for child in map(int, children) for each in [child, *below(child)]]
+
+
+def cmdline(pid: int) -> bytes:
+    return readable(Path(f"/proc/{pid}/cmdline"))
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    end = time.monotonic() + 20
+    while not (found := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    return found
 
 
 def test_a_command_that_can_kill_its_supervisor_still_ends_in_time(runner: Pipes) -> None:
