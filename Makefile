@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 PEERS := .venv-bench/.ready
 
-.PHONY: help demo test lint format types contracts bench table setup engine bubblewrap strace tmux model debian clean
+.PHONY: help demo test suite lint format types contracts bench table setup engine bubblewrap strace tmux model debian clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ debian:  ## a small Debian for test images, made once; without it tests skip lou
 test: lint types contracts engine bubblewrap strace tmux model debian  ## everything that has to pass
 	@$(BIN)/pytest -n 2 --dist loadfile -m 'not alone'
 	@$(BIN)/pytest -m alone
+
+suite: engine  ## oracle and nop on the bundled tasks, and the reports in build/suite
+	@mkdir -p build/suite
+	@$(BIN)/bridle suite run bundled --agent nop --out build/suite/nop
+	@$(BIN)/bridle suite run bundled --agent oracle --out build/suite/oracle --min-pass-rate 1 \
+	--html build/suite/report.html --junit build/suite/junit.xml --markdown build/suite/report.md
 
 bench: engine bubblewrap $(PEERS)  ## speed beside peers, in one run, and docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.run

@@ -197,11 +197,12 @@ def scatter(points: Sequence[tuple[str, float, Interval]], label: str, unit: str
     parts = [_line(0, down(y), 100, down(y), "grid") for y in (0, 0.25, 0.5, 0.75, 1)]
     parts += [_text(100 * tick / top, height - 8, amount(tick, unit)) for tick in ticks]
     parts += [_text(0, down(y) + (10 if y else -3), f"{y * 100:.0f} %") for y in (0.5, 1)]
-    for name, x, rate in points:
+    for number, (name, x, rate) in enumerate(points):
         place = 100 * x / top
+        beside = down(rate.low) + 14 if number % 2 else down(rate.high) - 5  # so that neighbours' names are apart
         parts.append(_line(place, down(rate.low), place, down(rate.high), "whisker rate"))
         parts.append(_dot(place, down(rate.value), "dot rate", f"{name}: {rate.text()} at {amount(x, unit)}", 6))
-        parts.append(_text(place, down(rate.high) - 4, name, "name"))
+        parts.append(_text(place, beside, name, "name"))
     return _svg(height, label, *parts)
 
 
