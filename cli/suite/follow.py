@@ -52,7 +52,7 @@ def follow(run: Run, *, quiet: bool) -> list[AttemptResult]:
 
     # The clock and the time left move between results, too: the table is made anew at each refresh.
     with Live(
-        get_renderable=lambda: _screen(run, pace),
+        get_renderable=lambda: screen(list(run.results), pace),
         console=Console(stderr=True),
         transient=True,
         refresh_per_second=2,
@@ -80,9 +80,9 @@ class Pace:
         passed = (time.time() if now is None else now) - self.start
         return passed / self.fresh * (self.total - self.done) if self.fresh else None
 
-    def words(self) -> str:
+    def words(self, now: float | None = None) -> str:
         """As `[3/40, 12 min left]`."""
-        left = self.left()
+        left = self.left(now)
         return f"[{self.done}/{self.total}" + (f", {duration(left)} left]" if left else "]")
 
 
@@ -95,19 +95,22 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def _screen(run: Run, pace: Pace) -> Group:
+def screen(results: list[AttemptResult], pace: Pace) -> Group:
+    """What a terminal shows of a run with these results."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
-    left, results = pace.left(), list(run.results)
+    left = pace.left()
     words = [f"{pace.done} of {pace.total} attempts", f"{duration(time.time() - pace.start)} so far"]
     words += [f"about {duration(left)} left"] if left else []
     cost = sum(each.spent.cost or 0.0 for each in results)
     words += [f"${cost:.2f}"] if cost else []
     bar = Table.grid(padding=(0, 1))
-    bar.add_row(ProgressBar(total=max(1, pace.total), completed=pace.done, width=40), Text(", ".join(words)))
+    bar.add_row(
+        ProgressBar(total=max(1, pace.total), completed=pace.done, width=24), Text(", ".join(words), no_wrap=True)
+    )
     causes = Counter(each.failure.primary for each in results if each.failure)
     why_not = ", ".join(f"{count} × {name}" for name, count in causes.most_common(MAX_CAUSES))
     return Group(bar, _table(results), Text(f"why not: {why_not}" if why_not else ""))

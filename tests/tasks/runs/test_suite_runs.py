@@ -66,11 +66,17 @@ def test_a_session_solves_a_task_and_the_run_is_reported_and_not_repeated(tmp_pa
     model = service([Answer(calls=[EDIT]), submit("one more window")])
     out, junit, page = tmp_path / "out", tmp_path / "junit.xml", tmp_path / "page.md"
     command = ["suite", "run", str(ROLLING), "--model", "scripted", "--base-url", model.url, "--out", str(out)]
-    done = bridle(*command, "--json", "--junit", str(junit), "--markdown", str(page), "--min-pass-rate", "1")
+    whole = tmp_path / "page.html"
+    files = ["--junit", str(junit), "--markdown", str(page), "--html", str(whole)]
+    done = bridle(*command, "--json", *files, "--min-pass-rate", "1")
     assert done.code == 0, done.err
     assert json.loads(done.out)["passed"] == 1
     assert "1 of 1 attempts on 1 tasks pass: 100 % (21-100 %)" in page.read_text()
     assert ElementTree.parse(junit).getroot()[0].get("failures") == "0"
+    assert '<span class="add">' in whole.read_text()
+    measured = json.loads(done.out)["results"][0]["measures"]
+    assert (measured["level"], measured["interventions"]["asked"]) == (5, 0)
+    assert 0 < measured["worked"] < 120
     attempt = out / "attempts" / "bug-rolling-mean" / "1"
     assert "model.replied" in (attempt / "journal.jsonl").read_text()
     assert "window + 1" in (attempt / "patch.diff").read_text()
