@@ -74,8 +74,9 @@ $(PEERS): pyproject.toml $(STAMP)
 	&& $$pip install --quiet --group bench; then touch $@; \
 	else echo "bench: the peers could not be installed; the figures are made without them" >&2; fi
 
-table: $(STAMP)  ## bring the table of attempts in docs/security.md up to date
+table: $(STAMP)  ## bring the tables in docs/security.md and docs/bundled.md up to date
 	@PYTHONPATH=tests:tests/sandboxes $(BIN)/python -m support.escape
+	@$(BIN)/python -m tasks.packages.tables docs/bundled.md
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
