@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.suite.common import Json, shown
+from cli.suite.common import Json, say, shown
 from cli.suite.reporting import (
     BaselinePath,
     Html,
@@ -72,6 +72,8 @@ def _beside(runs: list[LoadedRun], wanted: Wanted, *, json: bool) -> None:
     if json:
         typer.echo(reports.model_dump_json())
         return
+    if not reports.alike:
+        say("the runs have different tasks: what differs between them may be the tasks")
     for run, each in zip(runs, reports.reports, strict=True):
         typer.echo(shown(f"{run.folder.name}: {each.rate.text()}, strict {each.strict.text()}, {run.name}"))
     for level in reports.levels:

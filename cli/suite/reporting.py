@@ -12,6 +12,9 @@ import typer
 from cli.suite.common import say, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.format.task import Task
     from tasks.reports.baseline import Baseline
     from tasks.reports.reading import LoadedRun
     from tasks.reports.report import SuiteReport
@@ -57,6 +60,19 @@ class Wanted:
                 raise UsageProblem("--max-regressions counts against a --baseline: give one, too")
             return None
         return read_baseline(self.baseline)
+
+    def check_baseline(self, baseline: Baseline | None, tasks: Sequence[Task]) -> None:
+        """Refuse a baseline that has none of these tasks, before they are run. Raises UsageProblem."""
+        from agent.outcomes import UsageProblem
+
+        if baseline is None:
+            return
+        known = {name: each.hash for name, each in baseline.tasks.items()}
+        if not any(known.get(each.name) == each.hash for each in tasks):
+            raise UsageProblem(
+                f"the baseline {self.baseline} has none of these tasks as they are now, so nothing could be "
+                "compared: make a new one with --write-baseline"
+            )
 
 
 def report_on(run: LoadedRun, wanted: Wanted, baseline: Baseline | None, *, stopped: bool = False) -> SuiteReport:

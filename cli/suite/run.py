@@ -96,6 +96,7 @@ def run(
     wanted = Wanted(html, junit, markdown, write_baseline, baseline, min_pass_rate, min_coverage, max_regressions)
     before = wanted.read_baseline()
     tasks = read_tasks(suite, selection(split, category, difficulty, task, sample, seed))
+    wanted.check_baseline(before, tasks)
     for each in tasks:
         for note in each.notes:
             say(f"{each.name}: {note}")

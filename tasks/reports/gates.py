@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.reports.comparison import Compared, verdict_words
 from tasks.reports.summary import Summary
 
-FINISHED, BELOW, UNSCORED, INTERRUPTED = 0, 3, 8, 130
+FINISHED, INCOMPARABLE, BELOW, UNSCORED, INTERRUPTED = 0, 2, 3, 8, 130
 
 
 class Gates(BaseModel):
@@ -31,14 +31,24 @@ class Ending(BaseModel):
     problems: tuple[str, ...]
 
 
-def ending(summary: Summary, compared: Compared | None, gates: Gates, *, stopped: bool = False) -> Ending:
+def ending(
+    summary: Summary,
+    compared: Compared | None,
+    gates: Gates,
+    *,
+    stopped: bool = False,
+    incomparable: str = "",
+) -> Ending:
     """130 when the run was stopped; 8 when too little was scored; 3 when it is not as good as was asked for.
 
-    Against a baseline, a run that is worse ends with 3, and one with more regressions than are allowed.
+    Against a baseline, a run that is worse ends with 3, and one with more regressions than are allowed; 2 when the
+    baseline says nothing of it, for the reason given as `incomparable`.
     """
     unscored, below = tuple(_unscored(summary, gates)), tuple(_below(summary, compared, gates))
-    code = INTERRUPTED if stopped else UNSCORED if unscored else BELOW if below else FINISHED
-    return Ending(code=code, problems=(*unscored, *below))
+    other = (incomparable,) if incomparable else ()
+    found = {UNSCORED: unscored, BELOW: below, INCOMPARABLE: other}
+    code = INTERRUPTED if stopped else next((each for each, problems in found.items() if problems), FINISHED)
+    return Ending(code=code, problems=(*unscored, *below, *other))
 
 
 def _unscored(summary: Summary, gates: Gates) -> Iterator[str]:

@@ -98,6 +98,7 @@ def runs_page(runs: Sequence[LoadedRun], reports: SuiteReports) -> str:
         title="Bridle suite: runs beside each other",
         runs=list(zip(names, runs, reports.reports, strict=True)),
         levels=reports.levels,
+        alike=reports.alike,
         kind=WORDS[kind],
         scatter=plots.scatter(points, label, UNITS[kind]) if points else None,
         curves=[(name, _curves(each.budgets)) for name, each in zip(names, reports.reports, strict=True)],
@@ -116,6 +117,7 @@ def _shown(run: LoadedRun) -> list[Shown]:
             steps, diff = read_steps(folder / "journal.jsonl"), read_diff(folder / "patch.diff")
             room -= sum(len(each.title) + len(each.body) + 80 for each in steps.shown)
             room -= sum(len(each.text) + 40 for each in diff.lines)
+            room -= sum(len(test.message) for test in result.grade.tests) if result.grade else 0
         place = folder.relative_to(run.folder).as_posix()
         shown.append(Shown(result, f"a{number}", place, steps, diff))
     return shown

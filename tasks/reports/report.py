@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from agent.outcomes import UsageProblem
 from tasks.reports.baseline import Baseline, baseline_of
 from tasks.reports.comparison import Compared, compare_runs
 from tasks.reports.gates import Ending, Gates, ending
@@ -53,13 +54,14 @@ class SuiteReport(Summary):
 
 
 class SuiteReports(BaseModel):
-    """Several runs, and success by level over all of them."""
+    """Several runs, and success by level over all of them. `alike`: they have the same tasks, unchanged."""
 
     model_config = ConfigDict(frozen=True)
 
     format: Literal["bridle.suite-reports/1"] = "bridle.suite-reports/1"
     reports: list[SuiteReport]
     levels: list[AtLevel]
+    alike: bool
 
 
 SCHEMAS: dict[str, type[BaseModel]] = {
@@ -78,17 +80,20 @@ def report_of(
     gates: Gates = Gates(),  # noqa: B008 -- it is frozen
     stopped: bool = False,
 ) -> SuiteReport:
-    """The report of a run. Raises UsageProblem for a baseline that it cannot be compared with."""
+    """The report of a run. A baseline that it cannot be compared with is told in its ending."""
     summary = summarise(run)
-    compared = None
+    compared, incomparable = None, ""
     if baseline is not None and summary.scored:
-        compared = compare_runs(baseline, baseline_of(run), ("the baseline", "this run"))
+        try:
+            compared = compare_runs(baseline, baseline_of(run), ("the baseline", "this run"))
+        except UsageProblem as problem:
+            incomparable = str(problem)
     return SuiteReport(
         **{name: getattr(summary, name) for name in Summary.model_fields},
         agent=run.name,
         version=run.file.version,
         stale=run.stale,
-        ending=ending(summary, compared, gates, stopped=stopped),
+        ending=ending(summary, compared, gates, stopped=stopped, incomparable=incomparable),
         compared=compared,
         results=[_row(each) for each in run.results],
     )
@@ -96,7 +101,8 @@ def report_of(
 
 def reports_of(runs: Sequence[LoadedRun]) -> SuiteReports:
     """The reports of several runs."""
-    return SuiteReports(reports=[report_of(run) for run in runs], levels=levels(runs))
+    alike = all(run.file.tasks == runs[0].file.tasks for run in runs)
+    return SuiteReports(reports=[report_of(run) for run in runs], levels=levels(runs), alike=alike)
 
 
 def _row(result: AttemptResult) -> AttemptRow:

@@ -119,7 +119,8 @@ def read_run(out: Path) -> list[AttemptResult]:
     """All results of a run, by task and number. Raises UsageProblem for a folder that is no run."""
     if not (out / "run.json").is_file():
         raise UsageProblem(f"{out} is no run: give the --out folder of `bridle suite run`")
-    folders = sorted((out / "attempts").glob("*/*"), key=lambda path: (path.parent.name, int(path.name)))
+    numbered = [path for path in (out / "attempts").glob("*/*") if path.name.isdecimal()]
+    folders = sorted(numbered, key=lambda path: (path.parent.name, int(path.name)))
     return [result for folder in folders if (result := read_result(folder)) is not None]
 
 

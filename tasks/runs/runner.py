@@ -249,8 +249,7 @@ def not_begun(task: Task, number: int, key: str, error: BuildFailed) -> AttemptR
         task=task.name,
         number=number,
         key=key,
-        category=task.category,
-        difficulty=task.bridle.difficulty,
+        **_kind(task).model_dump(),
         status="unscored",
         outcome=Outcome.SANDBOX_FAILED,
         detail=str(error),
@@ -298,7 +297,7 @@ def _result(
 
 
 def _kind(task: Task) -> Kind:
-    return Kind(category=task.category, difficulty=task.bridle.difficulty)
+    return Kind(category=task.category, difficulty=task.bridle.difficulty, split=task.bridle.split)
 
 
 def watched(found: Grade, events: Sequence[AnyEvent], task: Task) -> Grade:

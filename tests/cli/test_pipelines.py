@@ -62,7 +62,7 @@ def commands() -> list[list[str]]:
 def test_there_is_what_is_tested() -> None:
     assert [path.name for path in OWN] == ["ci.yml", "suite.yml"]
     assert len(snippets()) == 2
-    assert len(commands()) >= 9
+    assert len(commands()) >= 13
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
