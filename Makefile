@@ -12,7 +12,7 @@ help:
 $(STAMP): pyproject.toml
 	@python=$$(scripts/prepare.sh) && echo "setup: making $(VENV)" >&2 && $$python -m venv $(VENV)
 	@$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	@$(BIN)/pip install --quiet --editable '.[local]' --group dev
+	@$(BIN)/pip install --quiet --editable '.[local,ray]' --group dev
 	@touch $@
 
 setup: $(STAMP)  ## make the virtual environment

@@ -75,7 +75,9 @@ class Wanted:
             )
 
 
-def report_on(run: LoadedRun, wanted: Wanted, baseline: Baseline | None, *, stopped: bool = False) -> SuiteReport:
+def report_on(
+    run: LoadedRun, wanted: Wanted, baseline: Baseline | None, *, stopped: bool = False, over: str = ""
+) -> SuiteReport:
     """Make the report of a run, and write what is wanted of it."""
     from tasks.reports.baseline import baseline_of, write_baseline
     from tasks.reports.gates import Gates
@@ -88,7 +90,7 @@ def report_on(run: LoadedRun, wanted: Wanted, baseline: Baseline | None, *, stop
         min_coverage=wanted.min_coverage,
         max_regressions=wanted.max_regressions,
     )
-    report = report_of(run, baseline=baseline, gates=gates, stopped=stopped)
+    report = report_of(run, baseline=baseline, gates=gates, stopped=stopped, over=over)
     title = f"bridle suite, {run.name}"
     if wanted.html is not None:
         from tasks.reports.page import run_page

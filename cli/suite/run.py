@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -36,6 +36,10 @@ from cli.suite.reporting import (
 )
 from cli.suite.selecting import Category, Difficulty, Names, Sample, Seed, Split, read_tasks, selection
 
+if TYPE_CHECKING:
+    from tasks.runs.on_ray import OnRay
+    from tasks.runs.runner import Run
+
 AgentName = Annotated[str, typer.Option(help="oracle, nop, bridle, command:LINE, or script:FILE.")]
 
 
@@ -62,6 +66,19 @@ def run(
     attempts: Annotated[int, typer.Option(min=1, help="Attempts on each task.")] = 1,
     jobs: Jobs = 2,
     backend: BackendName = None,
+    executor: Annotated[
+        Literal["here", "ray"], typer.Option(help="Make attempts in this process, or on a Ray cluster.")
+    ] = "here",
+    ray_address: Annotated[
+        str | None, typer.Option(help="The cluster's address (default: RAY_ADDRESS, else one on this machine).")
+    ] = None,
+    model_rate: Annotated[
+        float | None, typer.Option(min=0.01, help="Model turns a minute, of all attempts together.")
+    ] = None,
+    model_jobs: Annotated[int | None, typer.Option(min=1, help="Model turns at a time.")] = None,
+    run_cost: Annotated[float | None, typer.Option(min=0, help="US dollars for the whole run.")] = None,
+    run_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens for the whole run.")] = None,
+    run_time: Annotated[float | None, typer.Option(min=0.1, help="Seconds for the whole run.")] = None,
     allow_network: AllowNetwork = False,
     build_network: BuildNetwork = False,
     task_env: TaskEnv = None,
@@ -89,8 +106,10 @@ def run(
         "max_tokens": max_tokens,
         "max_cost": max_cost,
     }
+    from tasks.agents.pacing import Pace
     from tasks.agents.work import parse_agent
     from tasks.reports.reading import load_run
+    from tasks.runs.limits import RunLimits
     from tasks.runs.runner import Run
 
     wanted = Wanted(html, junit, markdown, write_baseline, baseline, min_pass_rate, min_coverage, max_regressions)
@@ -100,7 +119,7 @@ def run(
     for each in tasks:
         for note in each.notes:
             say(f"{each.name}: {note}")
-    chosen = parse_agent(agent, options)
+    chosen, may = parse_agent(agent, options), allowed(allow_network, build_network, task_env)
     made = Run(
         tasks=tasks,
         agent=chosen,
@@ -108,13 +127,28 @@ def run(
         out=out.absolute(),
         attempts=attempts,
         jobs=jobs,
-        allowed=allowed(allow_network, build_network, task_env),
+        allowed=may,
         regrade=regrade,
+        limits=RunLimits(cost=run_cost, tokens=run_tokens, seconds=run_time),
+        pace=Pace(model_rate, model_jobs),
     )
+    if executor == "ray":
+        made.executor = _on_ray(made, backend, ray_address, model_rate or model_jobs)
     sandboxed(lambda: follow(made, quiet=json))
-    report = report_on(load_run(made.out), wanted, before, stopped=made.stopped)
+    report = report_on(load_run(made.out), wanted, before, stopped=made.stopped, over=made.over)
     if json:
         typer.echo(report.model_dump_json())
     else:
         show(report)
     raise typer.Exit(report.ending.code)
+
+
+def _on_ray(run: Run, backend: str | None, address: str | None, paced: float | None) -> OnRay:
+    from agent.outcomes import UsageProblem
+    from tasks.runs.on_ray import OnRay
+
+    if paced:
+        raise UsageProblem(
+            "--model-rate and --model-jobs hold in one process: leave them out with --executor ray, give --jobs"
+        )
+    return OnRay(run.agent, backend, address, allowed=run.allowed, regrade=run.regrade)

@@ -39,6 +39,7 @@ from agent.outcomes import UsageProblem
 from agent.settings import Settings
 from sandboxes.network.outside import Connected, Egress
 from sandboxes.network.rules import HostRule, Network
+from tasks.agents.pacing import Pace
 
 HOST = "model.bridle.internal"
 URL = f"http://{HOST}/v1"
@@ -59,7 +60,7 @@ class Refused(Exception):
 
 
 @asynccontextmanager
-async def gateway_for(settings: Settings, journal: Journal) -> AsyncIterator[Gateway]:
+async def gateway_for(settings: Settings, journal: Journal, pace: Pace) -> AsyncIterator[Gateway]:
     """A gateway to the model that `settings` name, within their budgets. Raises UsageProblem, ModelError."""
     model = make_model(settings.model or default_model_name(), base_url=settings.base_url)
     try:
@@ -71,7 +72,7 @@ async def gateway_for(settings: Settings, journal: Journal) -> AsyncIterator[Gat
                 f"{model.name} is no service: a command is given a model with --model NAME or local"
             )
         prices = parse_prices(settings.price) if settings.price else None
-        gateway = Gateway(endpoint, journal, settings.budgets, prices)
+        gateway = Gateway(endpoint, journal, settings.budgets, prices, pace)
         async with gateway.serve():
             yield gateway
     finally:
@@ -86,6 +87,7 @@ class Gateway:
     journal: Journal
     budgets: Budgets
     prices: Prices | None = None
+    pace: Pace = field(default_factory=Pace)
     spent: Spent = field(default_factory=Spent)
     over: str = ""
     """Which budget was used up, when one was."""
@@ -160,7 +162,8 @@ class Gateway:
         asked["model"] = self.endpoint.model
         if asked.get("stream"):
             asked["stream_options"] = {"include_usage": True}
-        await self._pass_on(connection, writer, asked)
+        async with self.pace:
+            await self._pass_on(connection, writer, asked)
 
     async def _pass_on(
         self, connection: h11.Connection, writer: asyncio.StreamWriter, asked: dict[str, Any]

@@ -54,6 +54,7 @@ from sandboxes.network.rules import Network
 from sandboxes.protocol import WORKSPACE, Backend, Sandbox
 from sandboxes.secrets import Secrets
 from tasks.agents.gateway import Gateway, gateway_for
+from tasks.agents.pacing import Pace, PacedModel
 from tasks.environments import outside
 from tasks.environments.prepare import Prepared
 
@@ -107,6 +108,8 @@ class Attempt:
     interrupt: Interrupt = field(default_factory=Interrupt)
     model: Callable[[], Model] | None = None
     """What makes the model, where that is not one that the agent's settings name."""
+    pace: Pace = field(default_factory=Pace)
+    """How often the model may be asked, by all attempts that share it."""
 
     @property
     def patch(self) -> Path:
@@ -192,7 +195,7 @@ def _journal(attempt: Attempt, agent: Agent) -> Journal:
 async def _in_sandbox(agent: Agent, attempt: Attempt, journal: Journal) -> Ended:
     """Run a script or a command line in a sandbox of the task, then take what it changed."""
     prepared, task = attempt.prepared, attempt.prepared.task
-    async with _model(agent, journal) as gateway, _sandbox(attempt, journal, gateway) as sandbox:
+    async with _model(agent, journal, attempt.pace) as gateway, _sandbox(attempt, journal, gateway) as sandbox:
         argv = await _argv(agent, attempt, sandbox)
         journal.append(CallStarted(call="agent", tool="shell", arguments=" ".join(argv)[:4000]))
         env = {"BRIDLE_TASK": f"{_PLACE}/instruction.md", **(gateway.environment if gateway else {})}
@@ -243,12 +246,12 @@ def _nothing(_: bytes) -> bool:
 
 
 @asynccontextmanager
-async def _model(agent: Agent, journal: Journal) -> AsyncIterator[Gateway | None]:
+async def _model(agent: Agent, journal: Journal, pace: Pace) -> AsyncIterator[Gateway | None]:
     """The model of a command that is given one."""
     if not agent.options:
         yield None
         return
-    async with gateway_for(Settings(**agent.options), journal) as gateway:
+    async with gateway_for(Settings(**agent.options), journal, pace) as gateway:
         yield gateway
 
 
@@ -328,6 +331,7 @@ async def _session(agent: Agent, attempt: Attempt) -> Ended:
     options |= _network(prepared.spec("suite.work", attempt.state).network)
     options["max_time"] = min(float(options.get("max_time", limit)), limit)
     settings = Settings(**options)
+    ask = attempt.model or (lambda: make_model(settings.model or "", base_url=settings.base_url))
     store, watch = Store(attempt.state), _Silent()
     folder = store.create()
     lock = folder.lock()
@@ -348,7 +352,7 @@ async def _session(agent: Agent, attempt: Attempt) -> Ended:
         backend=attempt.backend,
         approver=PatientApprover(chain),
         watch=watch,
-        make_model=attempt.model or (lambda: make_model(settings.model or "", base_url=settings.base_url)),
+        make_model=lambda: PacedModel(ask(), attempt.pace),
         secrets=Secrets(),
         interrupt=attempt.interrupt,
         let_go=chain.close,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.reports.comparison import Compared, verdict_words
 from tasks.reports.summary import Summary
 
-FINISHED, INCOMPARABLE, BELOW, UNSCORED, INTERRUPTED = 0, 2, 3, 8, 130
+FINISHED, INCOMPARABLE, BELOW, OVER, UNSCORED, INTERRUPTED = 0, 2, 3, 4, 8, 130
 
 
 class Gates(BaseModel):
@@ -37,18 +37,20 @@ def ending(
     gates: Gates,
     *,
     stopped: bool = False,
+    over: str = "",
     incomparable: str = "",
 ) -> Ending:
-    """130 when the run was stopped; 8 when too little was scored; 3 when it is not as good as was asked for.
+    """130 when the run was stopped; 4 when a limit of the run ended it, which `over` says; 8 when too little was
+    scored; 3 when it is not as good as was asked for.
 
     Against a baseline, a run that is worse ends with 3, and one with more regressions than are allowed; 2 when the
     baseline says nothing of it, for the reason given as `incomparable`.
     """
     unscored, below = tuple(_unscored(summary, gates)), tuple(_below(summary, compared, gates))
-    other = (incomparable,) if incomparable else ()
-    found = {UNSCORED: unscored, BELOW: below, INCOMPARABLE: other}
+    ended, other = (over,) if over else (), (incomparable,) if incomparable else ()
+    found = {OVER: ended, UNSCORED: unscored, BELOW: below, INCOMPARABLE: other}
     code = INTERRUPTED if stopped else next((each for each, problems in found.items() if problems), FINISHED)
-    return Ending(code=code, problems=(*unscored, *below, *other))
+    return Ending(code=code, problems=(*ended, *unscored, *below, *other))
 
 
 def _unscored(summary: Summary, gates: Gates) -> Iterator[str]:

@@ -79,6 +79,7 @@ def report_of(
     baseline: Baseline | None = None,
     gates: Gates = Gates(),  # noqa: B008 -- it is frozen
     stopped: bool = False,
+    over: str = "",
 ) -> SuiteReport:
     """The report of a run. A baseline that it cannot be compared with is told in its ending."""
     summary = summarise(run)
@@ -93,7 +94,7 @@ def report_of(
         agent=run.name,
         version=run.file.version,
         stale=run.stale,
-        ending=ending(summary, compared, gates, stopped=stopped, incomparable=incomparable),
+        ending=ending(summary, compared, gates, stopped=stopped, over=over, incomparable=incomparable),
         compared=compared,
         results=[_row(each) for each in run.results],
     )

@@ -27,7 +27,7 @@ from tasks.agents.work import Agent, Attempt, Ended, work
 from tasks.environments.prepare import Prepared, prepare
 from tasks.format.task import Task
 from tasks.grading.grade import Grade, GraderProblem, grade
-from tasks.runs.runner import INFRASTRUCTURE
+from tasks.runs.here import INFRASTRUCTURE
 
 NAME = "policy"
 """What the model of an episode is called in its journal."""
