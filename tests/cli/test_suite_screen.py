@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
+from support.project import BRIDLE, ENVIRONMENT
 from support.suite_run import make_run
+from support.terminal import OnTerminal
 
+import tasks
 from cli.suite.follow import MAX_CATEGORIES, Pace, duration, screen
 from tasks.reports.reading import load_run
 from tasks.runs.results import AttemptResult
+
+ROLLING = Path(tasks.__file__).parent / "bundled" / "bug-rolling-mean"
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +60,25 @@ def test_what_a_task_calls_itself_does_nothing_to_the_screen(results: list[Attem
     assert "[red]0[/red]\\x1b[2J" in text
     assert "… 3 more" in text
     assert "\x1b" not in text
+
+
+def test_a_report_is_tables_on_a_terminal(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", tasks=6, attempts=2)
+    terminal = OnTerminal([str(BRIDLE), "suite", "report", str(folder)], ENVIRONMENT)
+    assert terminal.wait() == 0
+    for words in ("by category", "pass rate", "strict", "by task", "git-surgery-03", "attempts on 6 tasks pass"):
+        assert words in terminal.seen
+    assert "✓" in terminal.seen
+    terminal.close()
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("engine")
+def test_a_run_is_followed_on_a_terminal_and_ends_in_its_report(tmp_path: Path) -> None:
+    command = [str(BRIDLE), "suite", "run", str(ROLLING), "--agent", "nop", "--out", str(tmp_path / "out")]
+    terminal = OnTerminal(command, ENVIRONMENT)
+    terminal.expect("0 of 1 attempts", 60)
+    terminal.expect("by category", 120)
+    assert terminal.wait() == 0
+    assert "0 of 1 attempts on 1 tasks pass" in terminal.seen
+    terminal.close()
