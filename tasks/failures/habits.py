@@ -14,6 +14,7 @@ from agent.models.fingerprint import mask
 from agent.outcomes import Outcome
 from tasks.failures.found import Case, Found
 from tasks.failures.turns import MAX_LOOKED, Turn
+from tasks.failures.words import first_words
 
 REPEATS = 3
 """The same call with the same result, so often, is a repetition."""
@@ -227,6 +228,8 @@ def _words(turn: Turn) -> str:
     called = turn.command or turn.path or turn.arguments
     said = turn.reason if turn.kind == "denied" else turn.text
     lines = [line.strip() for line in said.strip().splitlines() if line.strip()]
+    if turn.tool == "edit" and turn.ok:
+        lines = [first_words(str(turn.given.get("new"))) or "(taken out)"]
     shown = lines[-1] if lines and turn.tool in ("shell", "check") else lines[0] if lines else ""
     head = f"{turn.tool} {' '.join(called.split())[:120]}".strip()
     return f"{head} → {shown[:160]}" if head else shown[:200]

@@ -17,7 +17,7 @@ from tasks.failures.found import Case, Evidence, Failure, Found
 from tasks.failures.habits import busy, habits, ignored
 from tasks.failures.infrastructure import infrastructure
 from tasks.failures.turns import Turn, turns
-from tasks.failures.words import REFUSAL, SYNTAX, UNFINISHED
+from tasks.failures.words import REFUSAL, SYNTAX, UNFINISHED, first_words
 from tasks.grading.grade import Grade
 
 __all__ = ["Case", "Evidence", "Failure", "explain"]
@@ -233,4 +233,4 @@ def _tests(case: Case) -> Iterator[Found]:
 def _message(grade: Grade, test: str) -> str:
     """A failed test and the first line of what it said."""
     said = next((each.message for each in grade.tests if each.id == test), "")
-    return f"{test}: {said.strip().splitlines()[0] if said.strip() else 'no result'}"
+    return f"{test}: {first_words(said) or 'no result'}"

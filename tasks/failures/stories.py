@@ -18,6 +18,7 @@ from agent.journal import AnyEvent, AttemptMade, JournalDamaged, read_events
 from agent.repository.plumbing import GitFailed, run_git, split
 from tasks.failures.found import Failure
 from tasks.failures.turns import Turn, turns
+from tasks.failures.words import first_words
 from tasks.runs.results import AttemptResult
 
 WIDTH = 100
@@ -93,7 +94,7 @@ def story(result: AttemptResult, folder: Path, run: Path) -> Story:
         steps=(Step(line=0, text=problem, tone="bad"),) if problem else tuple(_steps(events)),
         changed=tuple(_changed(patch)),
         graded=grade.detail if grade else "not graded",
-        failing=tuple(f"{each.id}: {_first(each.message) or each.result}" for each in failing),
+        failing=tuple(f"{each.id}: {first_words(each.message) or each.result}" for each in failing),
         passed=len(grade.tests) - len(failing) if grade else 0,
         next=_next(journal, patch, run, result),
     )
@@ -196,12 +197,13 @@ def _said(turn: Turn) -> tuple[str, Tone]:
         return f"{head} → cut short", "doubtful"
     if turn.kind == "bad":
         return f"{head} → no such call: {_one(turn.text)}", "bad"
-    ending = _ending(turn)
-    return f"{head} → {ending}", "plain" if turn.ok else "bad"
+    return f"{head} → {_ending(turn)}", "plain" if turn.ok else "bad"
 
 
 def _ending(turn: Turn) -> str:
     lines = [line.strip() for line in turn.text.strip().splitlines() if line.strip()]
+    if turn.tool == "edit" and turn.ok:
+        return first_words(str(turn.given.get("new"))) or "(taken out)"
     if turn.tool not in ("shell", "check"):
         return "ok" if turn.ok else lines[0] if lines else "failed"
     shown = [line for line in lines if not line.startswith("[exit")]
@@ -239,10 +241,6 @@ def _events(journal: Path) -> tuple[Sequence[AnyEvent], str]:
         return [], "there is no journal: nothing had begun"
     except JournalDamaged as error:
         return [], str(error)
-
-
-def _first(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def _one(text: str) -> str:

@@ -23,3 +23,11 @@ UNFINISHED = re.compile(
 """An agent's own account that says there is more to do."""
 SYNTAX = re.compile(r"\b(?:SyntaxError|IndentationError|TabError)\b|\bsyntax error\b|\berror: expected\b")
 """What parsers of Python, shells and C say of a file they cannot read."""
+_UNEQUAL = re.compile(r"<function equal at 0x[0-9a-f]+>\((.{1,1000})\)$", re.MULTILINE)
+
+
+def first_words(message: str) -> str:
+    """What a failed test says, in a line: the two sides of a comparison that did not hold, else its first line."""
+    if (found := _UNEQUAL.search(message)) is not None:  # how the grader compares: tasks/grading/strict.py
+        return f"not equal: {found[1]}"
+    return next((line.strip() for line in message.splitlines() if line.strip()), "")
