@@ -21,8 +21,11 @@ _RUNNER = re.compile(
     r"|make (?:test|check))\b"
 )
 _AS_TEXT = re.compile(
-    r"<tool_call>|<function=|\"(?:name|tool|function)\"\s*:\s*\"(?:shell|read|edit|write|search|process|submit)\""
+    r"<tools?>|<tool_call|<function[ =]|<invoke\b"
+    r"|[\"'](?:name|tool|function)[\"']\s*:\s*[\"'](?:shell|read|edit|write|search|process|git|submit)[\"']"
 )
+"""What calls look like where a model writes them into its text."""
+
 
 Kind = Literal["ran", "bad", "denied", "cut", "words"]
 

@@ -17,6 +17,7 @@ UNFINISHED = re.compile(
     r"|\b(?:is|are|was|were) left (?:out|to do|undone)\b|\bremains? (?:to be|open|undone|broken)\b|\bremaining\b"
     r"|\bstill (?:to do|missing|open|needs?|has to|have to)\b|\bdid not (?:get to|have time|implement|finish)\b"
     r"|\bonly (?:did|fixed|handled|implemented)\b|\bnext steps?\b|\bfollow-?up\b|\bplaceholder\b"
+    r"|\bcan (?:follow|be (?:done|added)) (?:\w+ ){0,4}later\b|\b(?:left|kept) for later\b"
     r"|\bwill (?:do|add|implement) (?:it|this|that|the rest) later\b",
     re.IGNORECASE,
 )

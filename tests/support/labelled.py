@@ -41,12 +41,10 @@ class Labelled:
     why: str
     source: str
     held_out: bool
+    first: str
     case: Case
-
-    @property
-    def failure(self) -> Failure:
-        """What the rules say of it."""
-        return explain(self.case)
+    failure: Failure
+    """What the rules say of it; `first` is the primary cause that they said when it was labelled."""
 
 
 def events_of(folder: Path) -> list[AnyEvent]:
@@ -84,6 +82,7 @@ def labelled() -> list[Labelled]:
     found = []
     for folder in sorted(path.parent for path in FOLDER.glob("*/label.toml")):
         said = tomllib.loads((folder / "label.toml").read_text())
+        case = case_of(folder)[1]
         found.append(
             Labelled(
                 folder.name,
@@ -92,7 +91,9 @@ def labelled() -> list[Labelled]:
                 said["why"],
                 said["source"],
                 bool(said.get("held_out")),
-                case_of(folder)[1],
+                said["first"],
+                case,
+                explain(case),
             )
         )
     return found
@@ -113,7 +114,11 @@ def report() -> list[str]:
         known = sum(each.failure.primary != "unknown" for each in some)
         right = sum(each.failure.primary == each.primary for each in some)
         share = f"{right / len(some):.0%}" if some else "-"
-        lines.append(f"{name:9} {right:3} of {len(some):3} primary causes agree ({share}); {known} with a cause")
+        first = sum(each.first == each.primary for each in some)
+        lines.append(
+            f"{name:9} {right:3} of {len(some):3} primary causes agree ({share}), {first} did at first; "
+            f"{known} have a cause"
+        )
     seen = Counter(tag for each in of for tag in each.failure.tags)
     both = Counter(tag for each in of for tag in set(each.tags) & set(each.failure.tags))
     named = Counter(tag for each in of for tag in each.tags)
