@@ -9,6 +9,7 @@ from cli.suite.compare import compare
 from cli.suite.explain import explain
 from cli.suite.export import export
 from cli.suite.fetch import fetch
+from cli.suite.importing import app as importing
 from cli.suite.listing import list_tasks
 from cli.suite.report import report, schema
 from cli.suite.run import run
@@ -23,3 +24,4 @@ app.command("export")(export)
 app.command("compare")(compare)
 app.command("report")(report)
 app.command("schema")(schema)
+app.add_typer(importing, name="import")

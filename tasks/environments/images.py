@@ -30,7 +30,7 @@ from sandboxes.docker.engine import ENGINE_ERRORS, Engine
 from sandboxes.docker.images import BuildFailed, ImageFacts
 from sandboxes.protocol import AGENT_GID, AGENT_UID, WORKSPACE
 from tasks.environments.allowed import Allowed
-from tasks.environments.dockerfile import needs
+from tasks.environments.dockerfile import Needs, needs
 from tasks.format.task import Task, content_hash
 
 MAX_GIVEN = 1 << 30
@@ -118,12 +118,14 @@ def _origin(task: Task, allowed: Allowed, engine: Engine) -> ImageFacts:
             )
         return found
     context = task.folder / "environment"
-    tag = _tag("built", content_hash(context))
+    said = _needs(context / "Dockerfile")
+    below = [found.id if (found := images.facts(engine, each)) else "" for each in said.images]
+    tag = _tag("built", content_hash(context), below)
     name = f"{images.REPOSITORY}:{tag}"
     found = images.facts(engine, name)
     if found is None:
         if not allowed.build_network:
-            _check_closed(context / "Dockerfile", engine)
+            _check_closed(context / "Dockerfile", said, engine)
         seconds = task.file.environment.build_timeout_sec
         images.build(engine, context, tag, network=allowed.build_network, seconds=seconds)
         found = images.facts(engine, name)
@@ -132,12 +134,15 @@ def _origin(task: Task, allowed: Allowed, engine: Engine) -> ImageFacts:
     return found
 
 
-def _check_closed(dockerfile: Path, engine: Engine) -> None:
-    """A build without a network must not make the engine itself go there. Raises BuildFailed."""
+def _needs(dockerfile: Path) -> Needs:
     try:
-        said = needs(dockerfile.read_text(encoding="utf-8"))
+        return needs(dockerfile.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise BuildFailed(f"{dockerfile} cannot be read as UTF-8 text: {error}") from error
+
+
+def _check_closed(dockerfile: Path, said: Needs, engine: Engine) -> None:
+    """A build without a network must not make the engine itself go there. Raises BuildFailed."""
     way_out = "or let builds use the network with --build-network"
     for image in said.images:
         if images.facts(engine, image) is None:

@@ -7,9 +7,11 @@ results has to guess for each test which of the two it has before it. With few t
 in a sandbox of its own, so that one knows nothing of another.
 
 Threat model: the code under test runs in pytest's process, as the agent's user, and reaches whatever that does.
-The tests, their configuration and the runner lie where that user can change nothing. Results go over a pipe to the
-sandbox's first process, which is another user's, and from there to the host as they are written: there is no file
-of them. How the process ended is seen there, too.
+The tests, their configuration and the runner lie where that user can change nothing. Results go over a pipe to
+the sandbox's first process, which is another user's, and from there to the host as they are written: there is no
+file of them. How the process ended is seen there, too. Tests that lie in the workspace (`tests = "workspace"`)
+run there, with the repository's own configuration and plugins, in files that the user could change: what is
+believed rests on their twins alone.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import asyncio
 import json
 import random
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +29,7 @@ from tasks.environments.prepare import Prepared
 from tasks.grading.inside.strict_equality import MESSAGE
 from tasks.grading.integrity import Flag
 from tasks.grading.junit import TestResult, judge
-from tasks.grading.kit import Turned, pack_for_ids
+from tasks.grading.kit import Turned, in_place, pack_for_ids
 from tasks.grading.left import left, python_of
 from tasks.grading.twins import units
 from tasks.grading.verdict import Grade, GraderProblem, Open
@@ -60,13 +62,16 @@ class _Round(NamedTuple):
         return not self.flags and not self.unturned and all(each.result == "passed" for each in self.tests)
 
 
-async def by_ids(prepared: Prepared, open_box: Open, folder: Path) -> Grade:
-    """Grade what is in the sandboxes that `open_box` opens. Raises GraderProblem, SandboxError."""
-    unit_of = _units(prepared)
+async def by_ids(prepared: Prepared, open_box: Open, folder: Path, sources: Mapping[str, str]) -> Grade:
+    """Grade what is in the sandboxes that `open_box` opens; `sources` are the test files by path.
+
+    Raises GraderProblem, SandboxError.
+    """
+    unit_of = _units(prepared, sources)
     for _ in range(ROUNDS.get(len(set(unit_of.values())), 1)):
         sandbox = await open_box()
         try:
-            last = await _round(prepared, sandbox, folder, unit_of)
+            last = await _round(prepared, sandbox, folder, unit_of, sources)
         finally:
             await sandbox.close()
         if not last.good:
@@ -83,33 +88,34 @@ async def by_ids(prepared: Prepared, open_box: Open, folder: Path) -> Grade:
     )
 
 
-def _units(prepared: Prepared) -> dict[str, Unit]:
+def _units(prepared: Prepared, sources: Mapping[str, str]) -> dict[str, Unit]:
     """For each expected id what it is turned round with."""
     by_file: dict[str, list[str]] = {}
     for each in prepared.task.bridle.expected:
         by_file.setdefault(each.split("::", 1)[0], []).append(each)
-    files = prepared.task.tests
     found: dict[str, Unit] = {}
     for path, ids in by_file.items():
         names = {each: each.split("::", 1)[1].partition("[")[0] for each in ids}
-        defined = units(files[path].read_text(encoding="utf-8"), names.values())
+        defined = units(sources.get(path, ""), names.values())
         found |= {each: (path, defined[name]) for each, name in names.items()}
     return {each: found[each] for each in prepared.task.bridle.expected}
 
 
-async def _round(prepared: Prepared, sandbox: Sandbox, folder: Path, unit_of: dict[str, Unit]) -> _Round:
+async def _round(
+    prepared: Prepared, sandbox: Sandbox, folder: Path, unit_of: dict[str, Unit], sources: Mapping[str, str]
+) -> _Round:
     """Both runs; where the first is not as it should be, the second only brings the tests that it left out."""
     expected, python = prepared.task.bridle.expected, await python_of(sandbox)
     drawn = _draw(set(unit_of.values()))
     in_a = [each for each in expected if unit_of[each] not in drawn]
     twins_in_a = [each for each in expected if unit_of[each] in drawn]
-    one = await _run(prepared, sandbox, folder, python, expected, drawn)
+    one = await _run(prepared, sandbox, folder, python, sources, expected, drawn)
     of_one = {each.id: each for each in one.tests}
     as_wanted = all(of_one[each].result == "passed" for each in in_a) and not _unturned(of_one, twins_in_a)
     if as_wanted:
-        two = await _run(prepared, sandbox, folder, python, expected, set(unit_of.values()) - drawn)
+        two = await _run(prepared, sandbox, folder, python, sources, expected, set(unit_of.values()) - drawn)
     elif twins_in_a and one.result.ending == "exited":
-        two = await _run(prepared, sandbox, folder, python, twins_in_a, set())
+        two = await _run(prepared, sandbox, folder, python, sources, twins_in_a, set())
     else:  # it was stopped: so would be the other
         two = _Ran(judge(b"", twins_in_a, ""), one.result, one.output)
     of_two = {each.id: each for each in two.tests}
@@ -151,21 +157,31 @@ def _seen(ran: _Ran) -> list[Flag]:
 
 
 async def _run(
-    prepared: Prepared, sandbox: Sandbox, folder: Path, python: str, ids: Sequence[str], chosen: set[Unit]
+    prepared: Prepared,
+    sandbox: Sandbox,
+    folder: Path,
+    python: str,
+    sources: Mapping[str, str],
+    ids: Sequence[str],
+    chosen: set[Unit],
 ) -> _Ran:
     """One run of ids, under a nonce of its own, with the functions `chosen` turned round."""
     nonce, place = secrets.token_hex(16), secrets.token_hex(8)
     kit = folder / f"kit-{place}.tar"
+    own = prepared.task.bridle.tests == "workspace"
     await asyncio.to_thread(pack_for_ids, prepared.task, kit, place, _by_file(chosen))
     await sandbox.give(kit)
     kit.unlink()
+    for path, text in in_place(sources, _by_file(chosen)).items() if own else ():
+        await sandbox.write(f"{WORKSPACE}/{path}", text.encode())
     paths = prepared.base.text_paths()
     source = any(path.startswith("src/") and path.endswith(".py") for path in paths)
     log = f"/tmp/{place}.log"  # noqa: S108 -- inside
     asked = {
         "workspace": [f"{WORKSPACE}/src", WORKSPACE] if source else [WORKSPACE],
         "tests": f"{GIVEN}/{place}/tests",
-        "ids": list(ids),
+        "ids": list(dict.fromkeys(each.split("::", 1)[0] for each in ids)) if own else list(ids),
+        "own": own,
         "log": log,
         "nonce": nonce,
     }

@@ -9,6 +9,8 @@ filter), and names and contents go from there into an archive as data.
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,17 +23,19 @@ from agent.repository.stream import PatchProblem
 from sandboxes.protocol import AGENT_GID, AGENT_UID
 from tasks.environments.prepare import QUIET, Prepared
 from tasks.grading.integrity import Flag, Guard, Touched, flags
+from tasks.grading.verdict import GraderProblem
 
 MAX_TEXT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a patch changes, what of it was put back, and what looks like cheating."""
+    """What a patch changes, what was put back, what looks like cheating; `sources` are the test files."""
 
     touched: tuple[Touched, ...]
     put_back: tuple[str, ...]
     flags: tuple[Flag, ...]
+    sources: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,9 @@ class _Blob:
 def write_tree(prepared: Prepared, patch: Path, target: Path) -> Delivery:
     """Write the tree to grade as a tar at `target`.
 
-    Blocking. Raises PatchProblem when the patch does not apply.
+    Where the tests lie in the workspace, they are the task's, brought up to date by its tests/test.patch.
+
+    Blocking. Raises PatchProblem when the patch does not apply, GraderProblem when the task's own does not.
     """
     repository, table = prepared.repository, prepared.task.bridle
     with TemporaryDirectory(prefix="bridle-grade-") as folder:
@@ -57,7 +63,7 @@ def write_tree(prepared: Prepared, patch: Path, target: Path) -> Delivery:
             after = _entries(repository.root, env)
         except GitFailed as error:
             raise PatchProblem(f"the patch does not apply to the task's files: {error.text}") from error
-    guard = Guard(table.protected, table.editable)
+    guard = Guard((*table.protected, *map(_pattern, _own_tests(prepared))), table.editable)
     touched = [
         _touched(prepared, path, before.get(path), after.get(path))
         for path in sorted({*before, *after})
@@ -70,8 +76,50 @@ def write_tree(prepared: Prepared, patch: Path, target: Path) -> Delivery:
             after[path] = before[path]
         else:
             after.pop(path, None)
-    _write(prepared, _without_clashes(after, before), target)
-    return Delivery(tuple(touched), tuple(put_back), tuple(flags(touched, guard)))
+    whole = _without_clashes(after, before)
+    if prepared.task.test_patch is not None:
+        whole = _with_tests(prepared, whole, prepared.task.test_patch)
+    _write(prepared, whole, target)
+    return Delivery(tuple(touched), tuple(put_back), tuple(flags(touched, guard)), _sources(prepared, whole))
+
+
+def _own_tests(prepared: Prepared) -> set[str]:
+    """Paths of the workspace that the task's tests are in."""
+    if prepared.task.bridle.tests != "workspace":
+        return set()
+    found = {each.split("::", 1)[0] for each in prepared.task.bridle.expected}
+    if (patch := prepared.task.test_patch) is not None:
+        said = run_git("apply", "--numstat", "-z", "--", str(patch), cwd=prepared.repository.root, env=QUIET)
+        found |= {os.fsdecode(line.split(b"\t")[-1]) for line in split(said)}
+    return found - {""}
+
+
+def _pattern(path: str) -> str:
+    """A path as a pattern, as in a .gitignore, for itself alone."""
+    return "/" + "".join(f"\\{char}" if char in "\\*?[]!# " else char for char in path)
+
+
+def _with_tests(prepared: Prepared, entries: dict[bytes, _Blob], patch: Path) -> dict[bytes, _Blob]:
+    root = prepared.repository.root
+    lines = b"".join(b"%o %b\t%b\0" % (each.mode, each.oid.encode(), path) for path, each in entries.items())
+    with TemporaryDirectory(prefix="bridle-grade-") as folder:
+        env = {**QUIET, "GIT_INDEX_FILE": str(Path(folder) / "index")}
+        try:
+            run_git("update-index", "-z", "--index-info", cwd=root, env=env, stdin=lines)
+            run_git("apply", "--cached", "--binary", "--whitespace=nowarn", "--", str(patch), cwd=root, env=env)
+            return _entries(root, env)
+        except GitFailed as error:
+            raise GraderProblem(f"{patch} does not apply to the task's workspace: {error.text}") from error
+
+
+def _sources(prepared: Prepared, entries: dict[bytes, _Blob]) -> dict[str, str]:
+    """The Python files of the tests that are expected, as they lie in the tree, or as the task brings them."""
+    if prepared.task.bridle.tests != "workspace":
+        files = prepared.task.tests.items()
+        return {name: path.read_text(encoding="utf-8") for name, path in files if path.suffix == ".py"}
+    names = {each.split("::", 1)[0] for each in prepared.task.bridle.expected}
+    found = {name: entries.get(name.encode("utf-8", "surrogateescape")) for name in sorted(names)}
+    return {name: _content(prepared, blob).decode("utf-8", "replace") for name, blob in found.items() if blob}
 
 
 def _entries(root: Path, env: dict[str, str]) -> dict[bytes, _Blob]:

@@ -51,7 +51,7 @@ async def grade(prepared: Prepared, patch: Path, backend: Backend, keeper: Path)
             return box
 
         if prepared.task.bridle.expected:
-            found = await by_ids(prepared, open_box, folder)
+            found = await by_ids(prepared, open_box, folder, delivery.sources)
         else:
             found = await by_reward(prepared, open_box, lambda: open_box(prepared.archive), folder)
     return _with(found, delivery, _forbidden(prepared, delivery))

@@ -2,7 +2,8 @@
 before pytest is.
 
 Standard input is JSON: `workspace` (folders of the code under test, for sys.path), `tests` (this run's test
-files), `ids`, `log` (where what is printed goes) and `nonce`. Standard output is a pipe to another user's process:
+files), `ids`, `own` (the ids are of files in the workspace, to be run as the repository has it), `log` (where what
+is printed goes) and `nonce`. Standard output is a pipe to another user's process:
 the results go there as JUnit, and nothing else does.
 
 Threat model: the code under test runs in this process. What it can reach here it can change; the host believes
@@ -18,7 +19,8 @@ def main() -> int:
     asked = json.load(sys.stdin)
     for name in [each for each in os.environ if each.startswith(("PYTEST", "PYTHON", "COVERAGE", "COV_"))]:
         del os.environ[name]
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    if not asked["own"]:
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     os.environ["PYTHONPATH"] = os.pathsep.join(asked["workspace"])  # for programs that the tests start
     sys.dont_write_bytecode = True
@@ -32,8 +34,7 @@ def main() -> int:
     tests = asked["tests"]
     sys.path[:0] = [*asked["workspace"], tests]
     os.chdir(asked["workspace"][-1])
-    arguments = [
-        "-q",
+    closed = [
         "-p",
         "no:cacheprovider",
         f"--rootdir={tests}",
@@ -41,12 +42,16 @@ def main() -> int:
         "-c",
         os.path.join(tests, "pytest.ini"),
         "--import-mode=importlib",
+    ]
+    arguments = [
+        "-q",
+        *([f"--rootdir={os.getcwd()}", "--tb=short"] if asked["own"] else closed),
         f"--junitxml=/proc/self/fd/{results}",
         "-o",
         f"junit_suite_name={asked['nonce']}",
         "-o",
         "junit_logging=no",
-        *[os.path.join(tests, each) for each in asked["ids"]],
+        *[each if asked["own"] else os.path.join(tests, each) for each in asked["ids"]],
     ]
     return int(pytest.main(arguments))
 

@@ -1,0 +1,1 @@
+"""Tasks of other formats, written as folders of Harbor's."""
