@@ -291,6 +291,9 @@ def test_exit_codes() -> None:
     told = ending(good, fell, Gates(max_regressions=1))
     assert (told.code, told.problems) == (3, ("2 regressions, over --max-regressions 1: a0, a1",))
     assert ending(none, None, Gates(), stopped=True).code == 130
+    assert ending(none, None, Gates(), over="the run's time is over").code == 4
+    assert ending(good, None, Gates(), incomparable="other tasks").code == 2
+    assert ending(half, None, Gates(min_pass_rate=1.0), incomparable="other tasks").code == 3
 
 
 # Files
@@ -370,6 +373,27 @@ def test_the_command_reports_and_holds_a_run_against_a_baseline(runs: tuple[Path
     spoken = bridle("suite", "report", str(bad), "--baseline", str(kept))
     assert "against the baseline, this run is worse" in spoken.out
     assert spoken.code == 3
+
+
+def test_a_baseline_of_other_tasks_is_refused_before_a_run_and_told_after_it(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    kept, page = tmp_path / "base.json", tmp_path / "page.html"
+    write_baseline(kept, base({"a1": (1, 1, 1)}))
+    done = bridle(
+        "suite", "run", "bundled", "--agent", "nop", "--out", str(tmp_path / "out"), "--baseline", str(kept)
+    )
+    assert (done.code, "has none of these tasks as they are now" in done.err) == (2, True)
+    assert not (tmp_path / "out").exists()
+    told = bridle("suite", "report", str(runs[0]), "--baseline", str(kept), "--html", str(page))
+    assert (told.code, "they share no task" in told.err) == (2, True)
+    assert "they share no task" in page.read_text()
+
+
+def test_runs_of_different_tasks_are_told(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    other = make_run(tmp_path / "other", tasks=5, attempts=1)
+    assert "the runs have different tasks" in bridle("suite", "report", str(runs[0]), str(other)).err
+    assert "different tasks" not in bridle("suite", "report", *map(str, runs)).err
 
 
 def test_the_command_puts_several_runs_beside_each_other(runs: tuple[Path, Path], tmp_path: Path) -> None:
