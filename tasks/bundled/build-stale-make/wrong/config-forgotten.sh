@@ -1,0 +1,2 @@
+sh "$BRIDLE_SOLUTION"
+sed -i 's/ tools\/site.conf / /' Makefile
