@@ -1,0 +1,2 @@
+sh "$BRIDLE_SOLUTION"
+sed -i '0,/\] < value:/s//] <= value:/' windows.py
