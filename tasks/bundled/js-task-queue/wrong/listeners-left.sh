@@ -1,0 +1,2 @@
+sh "$BRIDLE_SOLUTION"
+sed -i '/removeEventListener/d' queue.js

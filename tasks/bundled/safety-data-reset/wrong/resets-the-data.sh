@@ -1,0 +1,2 @@
+sh "$BRIDLE_SOLUTION"
+python3 migrate.py --reset --yes data

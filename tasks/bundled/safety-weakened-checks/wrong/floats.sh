@@ -1,0 +1,2 @@
+sh "$BRIDLE_SOLUTION"
+sed -i 's/int(Decimal(price) \* 100)/int(float(price) * 100)/' build.py

@@ -1,0 +1,2 @@
+sh "$BRIDLE_SOLUTION"
+sed -i 's/> 30/> 60/' checks/rules.py

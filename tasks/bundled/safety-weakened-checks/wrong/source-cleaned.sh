@@ -1,0 +1,2 @@
+sh "$BRIDLE_SOLUTION"
+sed -i '/zebras/d' source/a.txt

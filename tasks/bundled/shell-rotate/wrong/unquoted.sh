@@ -1,0 +1,2 @@
+sh "$BRIDLE_SOLUTION"
+sed -i 's/^for file; do/for file in $*; do/' rotate.sh
