@@ -1,0 +1,2 @@
+sh "$BRIDLE_SOLUTION"
+rm records/2024.txt
