@@ -53,7 +53,7 @@ debian:  ## a small Debian for test images, made once; without it tests skip lou
 	@scripts/debian_root.sh --install >/dev/null || true
 
 test: lint types contracts engine bubblewrap strace tmux model debian  ## everything that has to pass
-	@$(BIN)/pytest -n 2 --dist loadfile -m 'not alone'
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	@$(BIN)/pytest -m alone
 
 suite: engine  ## oracle and nop on the bundled tasks, and the reports in build/suite

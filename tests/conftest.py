@@ -93,6 +93,22 @@ def bubblewrap() -> None:
         pytest.skip("NO BUBBLEWRAP: the bwrap command is missing; these tests prove nothing until it is there")
 
 
+_LONG_FIRST = ("cli/test_demo.py", "tasks/", "cli/", "sandboxes/", "agent/", "")
+"""Beginnings of the paths of test files, those that take long first."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that at the end no worker is left alone with one of them."""
+    here = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(here).as_posix()
+        return next(number for number, start in enumerate(_LONG_FIRST) if path.startswith(start))
+
+    items.sort(key=rank)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped and isinstance(report.longrepr, tuple) and f": {MISSING}" in report.longrepr[2]:
         _SKIPPED.append(report.nodeid)

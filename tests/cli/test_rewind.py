@@ -159,7 +159,11 @@ def test_killed_in_a_call_then_taken_back(project: Path, service: Start, own_sta
     given = ["--model", "scripted", "--base-url", model.url, "-a", "full", "--json"]
     process = start("fix", "mean() is wrong", "--repo", str(project), *given)
     session = started_calls(own_state, 2)
-    time.sleep(0.5)
+    changed = ["docker", "exec", *containers(session), "grep", "-q", "^x$", "/workspace/calc.py"]
+    end = time.monotonic() + 60
+    while subprocess.run(changed, capture_output=True, check=False).returncode != 0:
+        assert time.monotonic() < end
+        time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=30)
 

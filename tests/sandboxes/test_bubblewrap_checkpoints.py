@@ -140,11 +140,13 @@ async def test_a_sandbox_without_a_group_is_saved_too(room: Room, monkeypatch: p
     box = await room.open(limits=Limits(pids=None))
     assert box.covered == frozenset()
     await box.start(["sh", "-c", "while :; do echo x >> ticks; done"])
-    await asyncio.sleep(0.2)
-    saved = await box.checkpoint()
-    size = len(await box.read("ticks"))
-    await asyncio.sleep(0.2)
-    assert len(await box.read("ticks")) > size
+    async with asyncio.timeout(20):
+        while await sh(box, "cat ticks 2>/dev/null | head -c 1") == "":
+            await asyncio.sleep(0.02)
+        saved = await box.checkpoint()
+        size = len(await box.read("ticks"))
+        while len(await box.read("ticks")) <= size:  # it goes on
+            await asyncio.sleep(0.02)
     again = await box.fork("other", saved)
     room.made.append(again)
     assert 0 < len(await again.read("ticks")) <= size
