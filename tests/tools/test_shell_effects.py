@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from agent.autonomy.commands.inner import every_command
 from tools.protocol import EVERY_EFFECT, Effect
 from tools.shell_effects import explained, shell_effects
 
@@ -282,6 +283,48 @@ def test_a_directory_outside_makes_every_other_command_reach_outside() -> None:
 )
 def test_what_cannot_be_read_has_every_effect(command: str) -> None:
     assert shell_effects(command, "/workspace") == EVERY_EFFECT
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[ -f x || ./run ]",
+        "[ -f x || reboot ]",
+        "[ -f x && rm -rf y ]",
+        "[ a || git && [ b ]",
+        "[ x\nreboot ]",
+        "[ -f x ||\nreboot ]",
+        "if [ -n a || reboot ]; then ls; fi",
+        "[ a = b || reboot ]",
+        "[ a == x|reboot ]",
+        "[ a > b ]",
+        "[ ( a ) ]",
+        "[ -f x & reboot ]",
+        "[ -f x | reboot ]",
+        "[ -f x ; reboot ]",
+    ],
+)
+def test_a_bracket_is_a_command_like_others_to_the_shell(line: str) -> None:
+    assert shell_effects(line, "/workspace") - READ
+    found = every_command(line)
+    assert found.writes or any(command.name not in {"[", "ls"} for command in found.commands)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '[ "$a" = "b || c" ]',
+        "[ ! -e x ] || [ -d y -a 1 -lt 2 -o -n '(' ]",
+        '[ -n "$(ls; ls)" ] && [ x != y ]',
+        "[ a \\\n = b ]",
+        "[[ -f x && -d y || ( a < b ) ]]",
+        "if [ $# -ge 1 ]; then ls; fi",
+        "[ -f *.py ]",
+    ],
+)
+def test_a_test_is_read(line: str) -> None:
+    assert shell_effects(line, "/workspace") == READ
+    assert every_command(line).whole
 
 
 HOSTILE = st.sampled_from([command for command in NOT_READS if "'" not in command and '"' not in command])

@@ -23,6 +23,13 @@ _TEXTS = {"string", "heredoc_body", "regex", "extglob_pattern", "expansion", "tr
 # What no unquoted word, and what no text in double quotes, holds without a backslash.
 _ODD_WORD = re.compile(r"(?:[^\\]|\\.)*?[\s;&|<>()`\"']", re.DOTALL)
 _QUOTED = {"raw_string": re.compile(r"'[^']*'"), "ansi_c_string": re.compile(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)}
+# In `[ … ]`: the signs that are words to the shell, too, and what is a word of it whatever it holds.
+_TEST_SIGNS = {"[", "]", "!", "=", "==", "!=", "=~"}
+_WHOLE = {"string", "translated_string", "raw_string", "ansi_c_string", "expansion", "simple_expansion"} | {
+    "command_substitution",
+    "process_substitution",
+    "arithmetic_expansion",
+}
 _ODD_TEXT = re.compile(r"(?:[^\\]|\\.)*?(?:`|\$[({])", re.DOTALL)
 
 
@@ -50,11 +57,37 @@ def _check(root: Node, source: bytes) -> None:
             raise UnreadableError("is too long or too deeply nested")
         if node.is_missing or node.is_error:
             raise UnreadableError("is no bash that can be read for certain")
+        if node.type == "test_command" and not is_one_test(node):
+            raise UnreadableError("has brackets that cannot be read for certain")
         if not node.children:
             _check_leaf(node)
         elif node.type not in _TEXTS:
             _check_gaps(node, source)
         waiting += [(child, depth + 1) for child in node.children]
+
+
+def is_one_test(node: Node) -> bool:
+    """Is all of a test command what the shell takes for it?
+
+    `[ a || b ]` is one test to the grammar. To the shell it is two commands, the second of which is `b ]`.
+    """
+    if not node.children or node.children[0].type != "[":
+        return True
+    at, waiting = node.start_byte, [*reversed(node.children)]
+    text = node.text or b""
+    while waiting:
+        part = waiting.pop()
+        if part.children and part.type not in _WHOLE:
+            waiting += reversed(part.children)
+            continue
+        if b"\n" in text[at - node.start_byte : part.start_byte - node.start_byte].replace(b"\\\n", b""):
+            return False
+        at = part.end_byte
+        if part.type not in _WHOLE and not (
+            _ODD_WORD.match(text_of(part)) is None if part.is_named else part.type in _TEST_SIGNS
+        ):
+            return False
+    return True
 
 
 def _blank(text: bytes) -> bool:

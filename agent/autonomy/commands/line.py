@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from tools.commands.grammar import UnreadableError, tree
+from tools.commands.syntax import is_one_test
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -81,9 +82,12 @@ def read_line(text: str) -> Line:
     commands: list[Command] = []
     writes: list[Word] = []
     stack = [root]
+    whole = not root.has_error
     while stack:
         node = stack.pop()
         stack.extend(reversed(node.children))
+        if node.type == "test_command":
+            whole = whole and is_one_test(node)
         if node.type in {"command", "declaration_command", "unset_command", "test_command"}:
             commands.append(_command(node, source))
         elif node.type == "variable_assignment" and not _belongs(node):
@@ -95,7 +99,6 @@ def read_line(text: str) -> Line:
                 writes += nested.writes
         elif node.type == "file_redirect" and (place := _written(node, source)) is not None:
             writes.append(place)
-    whole = not root.has_error
     return Line(tuple(commands if whole else [*commands, ANYTHING]), tuple(writes), whole)
 
 
