@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 
 class Frozen(BaseModel):
@@ -87,7 +87,7 @@ class Tokens(Frozen):
 
     prompt: tuple[int, ...] = ()
     output: tuple[int, ...] = ()
-    logprobs: tuple[float, ...] = ()
+    logprobs: tuple[FiniteFloat, ...] = ()
 
 
 class Reply(Frozen):

@@ -33,7 +33,7 @@ from agent.journal import (
     UserMessage,
     read_events,
 )
-from agent.models.protocol import ToolCall, Usage
+from agent.models.protocol import Tokens, ToolCall, Usage
 from agent.outcomes import Outcome
 from sandboxes.secrets import Secrets
 
@@ -53,6 +53,8 @@ _SPECIAL: dict[Any, st.SearchStrategy[Any]] = {
     tuple[ToolCall, ...]: st.lists(st.builds(ToolCall, id=st.text(), name=st.text(), arguments=st.text())).map(
         tuple
     ),
+    Tokens | None: st.none()
+    | st.builds(Tokens, logprobs=st.lists(st.floats(allow_nan=False, allow_infinity=False)).map(tuple)),
     Usage: st.builds(Usage, input=st.integers(), cached=st.integers(), output=st.integers()),
 }
 
