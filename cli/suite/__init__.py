@@ -6,6 +6,7 @@ import typer
 
 from cli.suite.check import check
 from cli.suite.compare import compare
+from cli.suite.draft import draft
 from cli.suite.explain import explain
 from cli.suite.export import export
 from cli.suite.fetch import fetch
@@ -18,6 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Benchmark tasks: how often an agen
 app.command("check")(check)
 app.command("run")(run)
 app.command("fetch")(fetch)
+app.command("draft")(draft)
 app.command("list")(list_tasks)
 app.command("explain")(explain)
 app.command("export")(export)

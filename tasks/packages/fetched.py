@@ -104,15 +104,15 @@ def _fill(
             reason = "is there already" if name in workspace else "of a wheel has to be in bridle.protected"
             raise UsageProblem(f"{folder / 'task.toml'}: bridle.source.wheels: {name} {reason}")
         workspace[name] = data
-    _write(target / file.bridle.files, workspace)
-    _write(target / "tests", tests_of(source, fixed, folder))
+    write_files(target / file.bridle.files, workspace)
+    write_files(target / "tests", tests_of(source, fixed, folder))
     (target / "solution").mkdir(parents=True)
     (target / "solution" / "solve.sh").write_text(SOLVE)
     names = [PurePosixPath(each) for each in source.solution or file.bridle.locations]
     if lacking := [name for name in names if name not in fixed and name not in broken]:
         what = f"{source.package} {source.fixed.version} has no {lacking[0]}"
         raise UsageProblem(f"{folder / 'task.toml'}: bridle.source.solution: {what}")
-    _write(target / "solution" / "files", {name: fixed[name] for name in names if name in fixed})
+    write_files(target / "solution" / "files", {name: fixed[name] for name in names if name in fixed})
     if removed := [str(name) for name in names if name not in fixed]:
         (target / "solution" / "removed").write_text("".join(f"{name}\n" for name in removed))
     shutil.copytree(folder, target, symlinks=True, dirs_exist_ok=True)
@@ -129,7 +129,8 @@ def tests_of(source: Source, fixed: Files, folder: Path) -> Files:
     return found
 
 
-def _write(target: Path, files: Mapping[PurePosixPath, bytes]) -> None:
+def write_files(target: Path, files: Mapping[PurePosixPath, bytes]) -> None:
+    """Write files below `target`."""
     for name, data in files.items():
         path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,13 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
 
 from agent.outcomes import UsageProblem
 from tasks.format.source import Release, Wheel
-from tasks.packages.simple_index import MEDIA_TYPES, File, find_file, parse_page
+from tasks.packages.simple_index import MEDIA_TYPES, File, find_file, is_archive, parse_page
 
 MAX_PAGE = 32 << 20
 MAX_ARCHIVE = 32 << 20
@@ -44,6 +45,38 @@ def find_index(named: str | None = None) -> Index:
     return Index(named or pip_setting("index-url") or _default_index(), named, pip_setting("cert"))
 
 
+class Found(NamedTuple):
+    """A release as an index has it: the SHA-256 of its source archive, and the day it came, if that is said."""
+
+    version: str
+    sha256: str
+    date: str
+
+
+def find_release(package: str, version: str, index: Index) -> Found:
+    """The source archive of a release, by the index's own word. Raises UsageProblem."""
+    try:
+        with _client(index) as client:
+            files = _page(client, index.url, package)
+    except (httpx.HTTPError, OSError, ValueError) as error:
+        raise _cannot(package, index, error) from error
+    for file in files:
+        if is_archive(file, package, version) and file.sha256 is not None:
+            return Found(version, file.sha256, file.date)
+    raise UsageProblem(f"the package index has no source archive of {package} {version} with a SHA-256")
+
+
+def _client(index: Index) -> httpx.Client:
+    verify = ssl.create_default_context(cafile=index.certificates) if index.certificates else True
+    return httpx.Client(timeout=60.0, follow_redirects=True, verify=verify)
+
+
+def _cannot(package: str, index: Index, error: Exception) -> UsageProblem:
+    why = (str(error) or type(error).__name__).splitlines()[0]
+    place = f" from the package index {index.url}" if isinstance(error, httpx.HTTPError) else ""
+    return UsageProblem(f"{package} cannot be fetched{place}: {why}")
+
+
 def sources(package: str, releases: Sequence[Release], cache: Path, index: Index | None = None) -> list[Path]:
     """The source archives of `releases` in `cache`, fetched where they are not there yet. Raises UsageProblem."""
     paths = [cache / f"{package}-{release.version}-{release.sha256[:16]}.tar.gz" for release in releases]
@@ -53,16 +86,12 @@ def sources(package: str, releases: Sequence[Release], cache: Path, index: Index
     index = index or find_index()
     cache.mkdir(parents=True, exist_ok=True)
     try:
-        verify = ssl.create_default_context(cafile=index.certificates) if index.certificates else True
-        with httpx.Client(timeout=60.0, follow_redirects=True, verify=verify) as client:
+        with _client(index) as client:
             files = _page(client, index.url, package)
             for release, path in missing:
                 _download(client, find_file(files, package, release.version, release.sha256), path)
-    except httpx.HTTPError as error:
-        why = (str(error) or type(error).__name__).splitlines()[0]
-        raise UsageProblem(f"{package} cannot be fetched from the package index {index.url}: {why}") from error
-    except (OSError, ValueError) as error:
-        raise UsageProblem(f"{package} cannot be fetched: {error}") from error
+    except (httpx.HTTPError, OSError, ValueError) as error:
+        raise _cannot(package, index, error) from error
     for release, path in missing:
         if not is_right(path, release.sha256):
             path.unlink()

@@ -16,11 +16,12 @@ MEDIA_TYPES = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.
 
 
 class File(NamedTuple):
-    """A file of a package; `sha256` is what the page says, None where it says nothing."""
+    """A file of a package; `sha256` is what the page says, None where it says nothing; `date` the day it came."""
 
     filename: str
     url: str
     sha256: str | None
+    date: str = ""
 
 
 def parse_page(data: bytes, content_type: str, address: str) -> list[File]:
@@ -37,10 +38,8 @@ def find_file(files: list[File], package: str, version: str, sha256: str) -> Fil
     for file in files:
         if file.sha256 == sha256:
             return file
-    wanted = f"{_plain(package)}-{version}.tar.gz"
     for file in files:
-        stem, dash, end = file.filename.rpartition("-")
-        if file.sha256 is None and f"{_plain(stem)}{dash}{end}" == wanted:
+        if file.sha256 is None and is_archive(file, package, version):
             return file
     raise ValueError(f"the package index has no source archive of {package} {version} with SHA-256 {sha256}")
 
@@ -58,8 +57,15 @@ def _from_json(data: bytes, address: str) -> list[File]:
         hashes = entry.get("hashes")
         sha256 = hashes.get("sha256") if isinstance(hashes, dict) else None
         file = _file(address, entry["url"], sha256 if isinstance(sha256, str) else None)
-        files += [file] if file else []
+        day = re.match(r"\d{4}-\d\d-\d\d", str(entry.get("upload-time")))
+        files += [file._replace(date=day[0] if day else "")] if file else []
     return files
+
+
+def is_archive(file: File, package: str, version: str) -> bool:
+    """Whether a file is called like the source archive of a release."""
+    stem, dash, end = file.filename.rpartition("-")
+    return f"{_plain(stem)}{dash}{end}" == f"{_plain(package)}-{version}.tar.gz"
 
 
 class _Links(HTMLParser):

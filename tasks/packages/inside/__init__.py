@@ -1,0 +1,1 @@
+"""What is sent into a sandbox to see which tests pass with a release."""
