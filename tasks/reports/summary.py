@@ -21,6 +21,7 @@ from tasks.reports.statistics import (
     pass_hat_k,
     ratio,
 )
+from tasks.runs.measures import Interventions, added
 from tasks.runs.results import AttemptResult, Kind
 
 MAX_POINTS = 40
@@ -111,6 +112,7 @@ class Summary(_Numbers):
     budgets: dict[str, list[Point]]
     failures: dict[str, int]
     flags: dict[str, int]
+    interventions: Interventions
     tokens: int
     cost: float | None
 
@@ -143,6 +145,7 @@ def summarise(run: LoadedRun) -> Summary:
         budgets=budgets(scored),
         failures=dict(Counter(each.failure.primary for each in results if each.failure).most_common()),
         flags=dict(Counter(_flag_names(results)).most_common()),
+        interventions=added(each.measures.interventions for each in results),
         tokens=sum(each.spent.tokens for each in results),
         cost=sum(each.spent.cost or 0.0 for each in results) if _priced(results) else None,
     )
@@ -302,4 +305,5 @@ def detectable_words(summary: Summary) -> str:
     """What a second run like this one could show."""
     if summary.detectable is None:
         return f"So few tasks show no difference between runs: {FEWEST_TASKS} are the least"
-    return f"A second run like this would show differences of {summary.detectable * 100:.0f} points or more"
+    points = f"{summary.detectable * 100:.0f} points"
+    return f"A second run like this one would show a difference of {points} four times in five"

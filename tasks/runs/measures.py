@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
@@ -45,6 +45,12 @@ class Measures(BaseModel):
     worked: float = 0.0
     level: int | None = None
     interventions: Interventions = Interventions()
+
+
+def added(each: Iterable[Interventions]) -> Interventions:
+    """All of them together."""
+    every = list(each)
+    return Interventions(**{name: sum(getattr(one, name) for one in every) for name in Interventions.model_fields})
 
 
 def measures(events: Sequence[AnyEvent]) -> Measures:

@@ -125,6 +125,7 @@ def test_it_says_what_a_pipeline_was_told(hostile_page: str) -> None:
     assert "Exit code 3" in hostile_page
     assert "under --min-pass-rate 1" in hostile_page
     assert "Against the baseline" in hostile_page
+    assert re.search(r"In all, people were asked [1-9]\d* times", hostile_page)
 
 
 def test_a_page_has_a_bound_and_says_where_the_rest_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
