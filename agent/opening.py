@@ -197,6 +197,7 @@ async def _open_sandbox(session: Session, base: Base, files: CheckpointMade | Pa
         sandbox = await open_workspace(session.backend, spec, session.folder.base_archive, WORKSPACE)
     session.sandbox = sandbox
     if files is None:
+        await session.opened(sandbox)
         problem = await set_up_git(sandbox, base, await _bundle(session))
         if problem is not None:
             session.watch.note(problem)

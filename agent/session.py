@@ -139,7 +139,7 @@ async def _nothing() -> None:
 
 
 async def _only_the_patch(_: Sandbox) -> None:
-    """What else is taken out of a sandbox where only the patch counts."""
+    """What else is put into or taken out of a sandbox where only the repository counts."""
 
 
 @dataclass(slots=True)
@@ -180,6 +180,8 @@ class Session:
     let_go: Callable[[], Awaitable[None]] = _nothing
     taken: Callable[[Sandbox], Awaitable[object]] = _only_the_patch
     """Called each time the patch was taken, for what lies outside the workspace."""
+    opened: Callable[[Sandbox], Awaitable[object]] = _only_the_patch
+    """Called once a new sandbox is filled, for what the repository does not hold."""
     started: float = field(default_factory=time.monotonic)
 
     def record(self, event: AnyEvent) -> None:

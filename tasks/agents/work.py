@@ -322,6 +322,15 @@ def _network(network: Network) -> dict[str, Any]:
     return {"network": network.mode, "allow_hosts": tuple(map(str, network.hosts))}
 
 
+def _told(prepared: Prepared) -> str:
+    """The instruction, and what the task calls the folder that a session knows as the workspace."""
+    words, workdir = prepared.task.instruction, prepared.workdir
+    if workdir == WORKSPACE:
+        return words
+    same = "the task's commands run there" if workdir == "/" else f"it is the same folder as {WORKSPACE}"
+    return f"{words}\n\n(The working folder of this task is {workdir}: {same}.)"
+
+
 async def _session(agent: Agent, attempt: Attempt) -> Ended:
     """A session of Bridle's on the task's repository, without anybody to ask."""
     prepared, task = attempt.prepared, attempt.prepared.task
@@ -332,11 +341,11 @@ async def _session(agent: Agent, attempt: Attempt) -> Ended:
     options["max_time"] = min(float(options.get("max_time", limit)), limit)
     settings = Settings(**options)
     ask = attempt.model or (lambda: make_model(settings.model or "", base_url=settings.base_url))
-    store, watch = Store(attempt.state), _Silent()
+    store, watch, told = Store(attempt.state), _Silent(), _told(prepared)
     folder = store.create()
     lock = folder.lock()
     journal = open_journal(folder)
-    journal.append(start_event(folder, settings, task.instruction, prepared.repository), durable=True)
+    journal.append(start_event(folder, settings, told, prepared.repository), durable=True)
 
     def record(event: AnyEvent) -> None:
         journal.append(event)
@@ -346,7 +355,7 @@ async def _session(agent: Agent, attempt: Attempt) -> Ended:
         folder=folder,
         journal=journal,
         settings=settings,
-        task=task.instruction,
+        task=told,
         repository=prepared.repository,
         store=store,
         backend=attempt.backend,
@@ -357,6 +366,7 @@ async def _session(agent: Agent, attempt: Attempt) -> Ended:
         interrupt=attempt.interrupt,
         let_go=chain.close,
         taken=lambda sandbox: outside.take(prepared, sandbox, attempt.outside),
+        opened=lambda sandbox: outside.fill(prepared, sandbox),
     )
     try:
         report = await run_session(session)

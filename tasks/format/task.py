@@ -318,12 +318,17 @@ def _check_tests(task: Task, where: Path) -> None:
         raise UsageProblem(f"{where}: bridle.regression: {min(stray)} is not in expected")
 
 
-def _notes(file: TaskFile) -> Iterator[str]:
-    """A sentence for each field that means nothing here."""
+def unknown(file: TaskFile) -> Iterator[str]:
+    """A sentence for each field that is not known, or known and without a meaning here."""
     for prefix, table in _tables(file):
         for name in sorted(table.model_extra or {}):
             known = _MEANINGLESS.get(prefix + name)
             yield f"task.toml: {prefix}{name}" + (f": {known}" if known else " is not known and does nothing")
+
+
+def _notes(file: TaskFile) -> Iterator[str]:
+    """A sentence for each field that does nothing here, or not what it says."""
+    yield from unknown(file)
     for who, user in (("agent", file.agent.user), ("verifier", file.verifier.user)):
         if user is not None:
             yield f"task.toml: {who}.user is {user}; commands run as an ordinary user here, whatever it says"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.images import EXAMPLES_BASE, examples_base
 from support.project import bridle
+from support.service import Answer, Script, Service, submit
 
 from sandboxes.docker.engine import Engine
 from sandboxes.docker.images import BuildFailed
@@ -162,3 +164,13 @@ def test_a_variable_of_this_machine_is_given_only_when_allowed(
     assert (refused.code, "--task-env WORD_FOR_TASKS" in refused.err) == (2, True)
     result = run(task, "oracle", tmp_path / "out", "--task-env", "WORD_FOR_TASKS")
     assert result["status"] == "pass", result["detail"]
+
+
+def test_a_session_works_in_the_tasks_image_and_beside_its_folder(
+    task: Path, tmp_path: Path, service: Callable[[Script], Service]
+) -> None:
+    command = (task / "solution" / "solve.sh").read_text()
+    model = service([Answer(calls=[("shell", {"command": command})]), submit("greeted")])
+    options = ["--model", "scripted", "--base-url", model.url]
+    result = run(task, "bridle", tmp_path / "out", *options)
+    assert (result["status"], result["outcome"]) == ("pass", "done"), result["detail"]
