@@ -226,7 +226,7 @@ def _tests(case: Case) -> Iterator[Found]:
         )
     elif 0 < grade.reward < 1:
         yield Found("outcome.partial", 0, grade.detail)
-    elif failed or not grade.tests:
+    elif failed or not grade.tests or not grade.flags:
         yield Found("outcome.wrong", 0, _message(grade, failed[0]) if failed else grade.detail)
 
 

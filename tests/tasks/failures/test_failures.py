@@ -7,8 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from agent.journal import AnyEvent, CallFinished, CallStarted, GateDecided, ModelReplied
+from agent.journal import AnyEvent, CallFinished, CallStarted, CheckRun, GateDecided, ModelReplied
+from agent.models.protocol import ToolCall
 from agent.outcomes import Outcome
 from tasks.failures.rules import Case, explain
 from tasks.format.task import load_task
@@ -316,3 +319,72 @@ def test_the_table_in_the_documentation_is_read_without_a_note(tmp_path: Path) -
     task = load_task(tmp_path / "task")
     assert task.notes == ()
     assert task.bridle.forbidden.paths == ("records/**",)
+
+
+_WORDS = st.text(alphabet="aé \n\"{}\\/:'<>0", max_size=40) | st.sampled_from(
+    ["I won't", "still to do", '{"path": 7}', "{}", "[]"]
+)
+_TOOLS = st.sampled_from(["shell", "edit", "write", "read", "submit", "process", "nothing"])
+
+
+@st.composite
+def _event(draw: st.DrawFn) -> AnyEvent:
+    call, tool = draw(st.sampled_from("abc")), draw(_TOOLS)
+    facts = draw(
+        st.dictionaries(
+            st.sampled_from(
+                ["denied", "interrupted", "dropped", "spill", "ending", "exit_code", "summary", "changed"]
+            ),
+            st.none() | st.booleans() | st.integers(-1, 10**6) | _WORDS,
+        )
+    )
+    made: list[AnyEvent] = [
+        CallStarted(call=call, tool=tool, arguments=draw(_WORDS)),
+        CallFinished(
+            call=call,
+            tool=tool,
+            ok=draw(st.booleans()),
+            text=draw(_WORDS),
+            facts=facts,
+            seconds=draw(st.none() | st.just(0.1)),
+            submitted=draw(st.booleans()),
+        ),
+        ModelReplied(text=draw(_WORDS), calls=(ToolCall(id=call, name=tool, arguments=draw(_WORDS)),)),
+        ModelReplied(text=draw(_WORDS), finish=draw(st.sampled_from(["stop", "length"]))),
+        GateDecided(
+            call=call,
+            tool=tool,
+            effects=("run",) if draw(st.booleans()) else ("write", "read"),
+            level=3,
+            verdict=draw(st.sampled_from(["allow", "deny"])),
+            cause=draw(_WORDS),
+            by="table",
+        ),
+        CheckRun(
+            command="pytest",
+            exit_code=1,
+            ending="exited",
+            passed=draw(st.booleans()),
+            output=draw(_WORDS),
+            seconds=1,
+        ),
+    ]
+    return draw(st.sampled_from(made))
+
+
+@given(
+    st.lists(_event(), max_size=12),
+    st.sampled_from(list(Outcome)),
+    _WORDS,
+    st.none()
+    | st.sampled_from([grade(BAD), grade(GOOD), grade(), grade(BAD, touched=()), grade(applied=False)]),
+)
+def test_whatever_a_journal_holds_there_is_one_cause_with_evidence(
+    events: list[AnyEvent], outcome: Outcome, detail: str, graded: Grade | None
+) -> None:
+    found = explain(Case(events, outcome, detail, graded, ("a.py", "b.py"), (GOOD.id,)))
+    assert found.primary not in found.tags
+    assert len(set(found.tags)) == len(found.tags)
+    assert len(found.evidence) == 1 + len(found.tags)
+    assert all(0 <= each.line <= len(events) and "\n" not in each.text for each in found.evidence)
+    assert graded is None or found.primary != "unknown"
