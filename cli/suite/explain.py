@@ -46,7 +46,9 @@ def explain(
 def _coloured(line: Line) -> str:
     """The line for a terminal; as plain text for anything else."""
     colour = COLOURS.get(line.tone) if sys.stdout.isatty() else None
-    return typer.style(shown(line.text), fg=colour, bold=line.tone == "head") if colour else shown(line.text)
+    return (
+        typer.style(shown(line.text), fg=colour, bold=line.tone == "head" or None) if colour else shown(line.text)
+    )
 
 
 def _show_journal(path: Path) -> None:

@@ -228,8 +228,11 @@ def _changed(patch: Path) -> Iterator[str]:
 
 
 def _next(journal: Path, patch: Path, run: Path, result: AttemptResult) -> tuple[str, ...]:
-    """Commands to look further with."""
-    explain = f"bridle suite explain {shlex.quote(str(run))} {result.task}/{result.number}"
+    """Commands to look further with, the run as it was given unless that is too long for a line."""
+    name = f"{result.task}/{result.number}"
+    explain = f"bridle suite explain {shlex.quote(str(run))} {name}"
+    if len(explain) > WIDTH - len("  --journal"):
+        explain = f"bridle suite explain RUN {name}"
     found = [f"{explain} --journal"] if journal.is_file() else []
     return (*found, f"{explain} --diff") if patch.is_file() and patch.stat().st_size else tuple(found)
 

@@ -91,7 +91,7 @@ def labelled() -> list[Labelled]:
                 said["why"],
                 said["source"],
                 bool(said.get("held_out")),
-                said["first"],
+                said.get("first", ""),
                 case,
                 explain(case),
             )

@@ -376,8 +376,7 @@ def _event(draw: st.DrawFn) -> AnyEvent:
     st.lists(_event(), max_size=12),
     st.sampled_from(list(Outcome)),
     _WORDS,
-    st.none()
-    | st.sampled_from([grade(BAD), grade(GOOD), grade(), grade(BAD, touched=()), grade(applied=False)]),
+    st.none() | st.sampled_from([grade(BAD), grade(GOOD), grade(), grade(BAD, touched=()), grade(applied=False)]),
 )
 def test_whatever_a_journal_holds_there_is_one_cause_with_evidence(
     events: list[AnyEvent], outcome: Outcome, detail: str, graded: Grade | None

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 from support.labelled import FOLDER, Labelled, agreement, case_of, labelled, report
+from support.project import BRIDLE, bridle
+from support.terminal import OnTerminal
 
+from tasks.failures.rules import explain
 from tasks.failures.stories import LINES, WIDTH, story, told
-from tasks.runs.results import AttemptResult
+from tasks.runs.results import AttemptResult, write_result
 
 HERE = ("/root", "/home", "/work", "/usr/local")
 """What no kept journal names: places of the machine that made it."""
@@ -55,6 +58,31 @@ def test_a_story_fits_a_screen_and_says_why(attempts: list[Labelled], tmp_path: 
         assert max(len(line.text) for line in lines) <= WIDTH, each.name
         assert f"why: {each.failure.primary}" in [line.text for line in lines]
         assert any(line.text.startswith("  bridle suite explain") for line in lines) or not each.case.events
+
+
+def test_the_command_tells_it_with_colours_on_a_terminal_and_plainly_elsewhere(tmp_path: Path) -> None:
+    kept, run = FOLDER / "typed-roman", tmp_path / "run"
+    attempt = run / "attempts" / "roman" / "1"
+    attempt.mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    result, case = case_of(kept)
+    write_result(attempt, result.model_copy(update={"failure": explain(case)}))
+    (attempt / "journal.jsonl").write_bytes(gzip.decompress((kept / "journal.jsonl.gz").read_bytes()))
+    (attempt / "patch.diff").write_bytes((kept / "patch.diff").read_bytes())
+    command = ["suite", "explain", str(run), "roman"]
+    plain = bridle(*command).out
+    assert "why: loop.edit_revert\n" in plain
+    assert "roman.py (+1 -1)" in plain
+    assert "\x1b" not in plain
+    said = json.loads(bridle(*command, "--json").out)
+    assert (said["failure"]["primary"], said["passed"], len(said["failing"])) == ("loop.edit_revert", 1, 4)
+    assert "submit" not in bridle(*command, "--diff").out
+    assert "roman.py" in bridle(*command, "--journal").out
+    terminal = OnTerminal([str(BRIDLE), *command], {})
+    terminal.expect("roman/1 --diff", seconds=120)
+    assert b"\x1b[1mwhy: loop.edit_revert" in terminal.raw
+    missing = bridle("suite", "explain", str(run), "roman/2")
+    assert (missing.code, "has no attempt roman/2" in missing.err) == (2, True)
 
 
 def test_what_is_kept_names_no_place_of_the_machine_and_is_small() -> None:
