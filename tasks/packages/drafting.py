@@ -166,7 +166,7 @@ def _write(
     part.mkdir(parents=True)
     lines = [
         'schema_version = "1.1"\n',
-        "[verifier]\ntimeout_sec = 300.0\n",
+        "[verifier]\ntimeout_sec = 600.0\n",
         "[agent]\ntimeout_sec = 1800.0\n",
         f'[bridle]\ncategory = "bug-fix"\ndifficulty = "{wanted.difficulty}"\nsplit = "{wanted.split}"',
         *([f"date = {date}"] if date else []),
