@@ -27,7 +27,7 @@ from tasks.environments.prepare import Prepared
 from tasks.format.task import Task
 from tasks.grading.integrity import Flag
 from tasks.grading.kit import Turned, pack_for_script
-from tasks.grading.left import left, python_of
+from tasks.grading.left import find_python, left
 from tasks.grading.twins import test_functions
 from tasks.grading.verdict import Grade, GraderProblem, Open
 
@@ -129,7 +129,7 @@ async def _run_in(sandbox: Sandbox, prepared: Prepared, folder: Path, chosen: Tu
     command, cwd = [sandbox.shell, "/tests/test.sh"], prepared.workdir
     env = prepared.allowed.filled(f"{prepared.task.folder / 'task.toml'}: verifier.env", table.env)
     result = await sandbox.exec(command, cwd=cwd, env=env, timeout=table.timeout_sec, max_output=MAX_OUTPUT)
-    flags = await left(sandbox, await python_of(sandbox))
+    flags = await left(sandbox, await find_python(sandbox))
     paths = [REWARDS, f"{REWARDS}/reward.txt", f"{REWARDS}/reward.json"]
     closed = await sandbox.exec(["sh", "-c", _CLOSED, "sh", *paths], cwd="/")
     flags += [Flag(name="integrity.reward_forged", where=line) for line in closed.output.text().splitlines()]

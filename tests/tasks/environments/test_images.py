@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.images import EXAMPLES_BASE, examples_base
+from support.images import EXAMPLES_BASE, busybox, examples_base
 from support.project import bridle
 from support.service import Answer, Script, Service, submit
 
+from sandboxes.docker.backend import DockerBackend
 from sandboxes.docker.engine import Engine
 from sandboxes.docker.images import BuildFailed
+from tasks.agents.work import parse_agent
 from tasks.environments.allowed import Allowed
 from tasks.environments.images import task_image
-from tasks.format.task import load_task
+from tasks.format.task import load_suite, load_task
+from tasks.runs.runner import Run
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine", "base")]
 HARBOR = Path(__file__).parents[1] / "examples" / "harbor"
@@ -47,6 +51,11 @@ echo x > /data/sitecustomize.py
 @pytest.fixture(scope="module")
 def base() -> None:
     examples_base(Engine().client())
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from busybox(Engine().client(), tmp_path_factory.mktemp("busybox"))
 
 
 @pytest.fixture
@@ -174,3 +183,29 @@ def test_a_session_works_in_the_tasks_image_and_beside_its_folder(
     options = ["--model", "scripted", "--base-url", model.url]
     result = run(task, "bridle", tmp_path / "out", *options)
     assert (result["status"], result["outcome"]) == ("pass", "done"), result["detail"]
+
+
+@pytest.mark.parametrize(("more", "status"), [("", "pass"), ("sleep 60 >/dev/null 2>&1 & ", "fail")])
+def test_an_image_without_python_is_graded_by_its_test_sh(
+    task: Path, tmp_path: Path, bare: str, more: str, status: str
+) -> None:
+    dockerfile = task / "environment" / "Dockerfile"
+    dockerfile.write_text(
+        dockerfile.read_text().replace(EXAMPLES_BASE, bare).replace(" && chmod 1777 /var/tmp", "")
+    )
+    tests = task / "tests" / "test.sh"
+    tests.write_text(tests.read_text().replace("#!/bin/bash\n", f"#!/bin/sh\n{more}"))
+    result = run(task, "oracle", tmp_path / "out")
+    assert result["status"] == status, result["detail"]
+    assert [flag["name"] for flag in result["grade"]["flags"]] == (["integrity.daemon"] if more else [])
+
+
+def test_a_sandbox_that_is_not_healthy_is_not_scored(task: Path, tmp_path: Path) -> None:
+    with (task / "task.toml").open("a") as file:
+        file.write(
+            '\n[environment.healthcheck]\ncommand = "echo no service; false"\ninterval_sec = 0\nretries = 2\n'
+        )
+    made = Run(load_suite(task), parse_agent("nop", {}), DockerBackend(), tmp_path / "out", pauses=[])
+    (result,) = asyncio.run(made.run())
+    assert (result.status, result.grade) == ("unscored", None)
+    assert "`echo no service; false` failed 2 times: no service" in result.detail
