@@ -30,6 +30,7 @@ def check(
     cheat: Annotated[
         list[Path] | None, typer.Option(help="A shell script, or a folder of them, that must not be accepted.")
     ] = None,
+    with_cheats: Annotated[bool, typer.Option("--cheats", help="Try all cheats that Bridle brings.")] = False,
     wrong: Annotated[bool, typer.Option(help="Try the tasks' own wrong solutions, too.")] = True,
     regrades: Annotated[int, typer.Option(min=0, help="How often the oracle's patch is graded again.")] = 1,
     allow_network: AllowNetwork = False,
@@ -52,7 +53,7 @@ def check(
     from tasks.runs.checking import check as check_tasks
 
     wanted = selection(split or "all", category, difficulty, task, sample, seed)
-    tasks, cheats = read_tasks(suite, wanted), _cheats(cheat or [])
+    tasks, cheats = read_tasks(suite, wanted), _cheats(cheat or [], all_of_them=with_cheats)
     with TemporaryDirectory(prefix="bridle-check-") as folder:
         work = check_tasks(
             tasks,
@@ -85,10 +86,15 @@ def check(
     raise typer.Exit(3 if any(each.problems for each in checked) else 0)
 
 
-def _cheats(given: Sequence[Path]) -> list[Path]:
+def _cheats(given: Sequence[Path], *, all_of_them: bool) -> dict[str, str]:
     from agent.outcomes import UsageProblem
+    from tasks.agents.cheats import cheats
 
     found = [path for each in given for path in (sorted(each.glob("*.sh")) if each.is_dir() else [each])]
-    if missing := next((path for path in found if not path.is_file()), None):
-        raise UsageProblem(f"there is no cheat {missing}: give a shell script, or a folder of them")
-    return found
+    scripts = cheats() if all_of_them else {}
+    for path in found:
+        try:
+            scripts[path.stem] = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageProblem(f"there is no cheat {path}: give a shell script, or a folder of them") from error
+    return scripts

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from tasks.runs.on_ray import OnRay
     from tasks.runs.runner import Run
 
-AgentName = Annotated[str, typer.Option(help="oracle, nop, bridle, command:LINE, or script:FILE.")]
+AgentName = Annotated[
+    str, typer.Option(help="oracle, nop, bridle, command:LINE, script:FILE, cheats, or cheat:NAME.")
+]
 
 
 def run(
@@ -125,7 +127,7 @@ def run(
         agent=chosen,
         backend=pick_backend(backend),
         out=out.absolute(),
-        attempts=attempts,
+        attempts=max(attempts, len(chosen.scripts)),
         jobs=jobs,
         allowed=may,
         regrade=regrade,

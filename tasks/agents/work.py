@@ -3,6 +3,7 @@
     oracle            the task's own solution
     nop               does nothing
     script:FILE       a shell script of yours, run in the sandbox (a cheat, for example)
+    cheat:NAME        a script that tries to be graded as if it had solved the task; `cheats` is all of them
     command:LINE      a command line, run in the sandbox; BRIDLE_TASK names the file with the instruction
     bridle            a session of Bridle's, with any model, strategy and level
     wrong             one of the task's own wrong solutions (for `bridle suite check`)
@@ -53,16 +54,18 @@ from agent.workspace import open_workspace, set_up_git
 from sandboxes.network.rules import Network
 from sandboxes.protocol import WORKSPACE, Backend, Sandbox
 from sandboxes.secrets import Secrets
+from tasks.agents.cheats import cheat, cheats
 from tasks.agents.gateway import Gateway, gateway_for
 from tasks.agents.pacing import Pace, PacedModel
 from tasks.environments import outside
+from tasks.environments.hidden import Hiding
 from tasks.environments.prepare import Prepared
 
 MAX_OUTPUT = 32768
 _PLACE = "/tmp/task"  # noqa: S108 -- inside
 _OF_A_MODEL = {"model", "base_url", "price", "max_steps", "max_tokens", "max_cost"}
 """Settings that a command takes: its requests go to that model, within those limits."""
-Kind = Literal["oracle", "nop", "script", "command", "bridle", "wrong"]
+Kind = Literal["oracle", "nop", "script", "command", "bridle", "wrong", "cheats"]
 
 
 class Agent(BaseModel):
@@ -74,13 +77,19 @@ class Agent(BaseModel):
     command: str = ""
     options: dict[str, Any] = {}
     number: int = 0
-    """Which of a task's wrong solutions."""
+    """Which of a task's wrong solutions, or of the cheats."""
+    scripts: tuple[tuple[str, str], ...] = ()
+    """The cheats, by name: each attempt is made by the next one."""
 
     @property
     def name(self) -> str:
         """What reports call it."""
         said = self.command.split()[0] if self.kind == "command" else ""
         return " ".join(filter(None, (self.kind, said, str(self.options.get("model", "")))))
+
+    def of_attempt(self, number: int) -> Agent:
+        """Who makes the attempt with that number, counted from 1: with several scripts, each the next."""
+        return self.model_copy(update={"number": (number - 1) % len(self.scripts)}) if self.scripts else self
 
 
 class Ended(BaseModel):
@@ -142,12 +151,16 @@ def parse_agent(text: str, options: dict[str, Any]) -> Agent:
         raise UsageProblem(f"--{min(given.keys()).replace('_', '-')} is for --agent bridle, and not for {text}")
     if kind in ("oracle", "nop") and not rest:
         return Agent(kind="oracle" if kind == "oracle" else "nop")
+    if text == "cheats":
+        return Agent(kind="cheats", scripts=tuple(cheats().items()))
+    if kind == "cheat" and rest:
+        return Agent(kind="cheats", scripts=((rest, cheat(rest)),))
     if kind == "script" and rest:
         try:
             return Agent(kind="script", command=Path(rest).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise UsageProblem(f"the script {rest} cannot be read: {error}") from error
-    raise UsageProblem(f"no agent {text!r}: give oracle, nop, bridle, command:LINE or script:FILE")
+    raise UsageProblem(f"no agent {text!r}: give oracle, nop, bridle, command:LINE, script:FILE or cheats")
 
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:
@@ -197,7 +210,8 @@ async def _in_sandbox(agent: Agent, attempt: Attempt, journal: Journal) -> Ended
     prepared, task = attempt.prepared, attempt.prepared.task
     async with _model(agent, journal, attempt.pace) as gateway, _sandbox(attempt, journal, gateway) as sandbox:
         argv = await _argv(agent, attempt, sandbox)
-        journal.append(CallStarted(call="agent", tool="shell", arguments=" ".join(argv)[:4000]))
+        said = _script(agent) or (" ".join(argv) if agent.kind == "command" else f"the {agent.kind} solution")
+        journal.append(CallStarted(call="agent", tool="shell", arguments=said[:MAX_OUTPUT]))
         env = {"BRIDLE_TASK": f"{_PLACE}/instruction.md", **(gateway.environment if gateway else {})}
         if agent.kind in ("oracle", "wrong"):
             table = f"{task.folder / 'task.toml'}: solution.env"
@@ -281,8 +295,8 @@ async def _argv(agent: Agent, attempt: Attempt, sandbox: Sandbox) -> list[str]:
     await sandbox.write(f"{_PLACE}/instruction.md", task.instruction.encode())
     if agent.kind == "command":
         return [sandbox.shell, "-c", agent.command]
-    if agent.kind == "script":
-        await sandbox.write(f"{_PLACE}/script.sh", agent.command.encode())
+    if script := _script(agent):
+        await sandbox.write(f"{_PLACE}/script.sh", script.encode())
         return [sandbox.shell, f"{_PLACE}/script.sh"]
     if task.solution is None:
         raise UsageProblem(f"{task.folder}/solution/solve.sh: there is none, so the oracle cannot work")
@@ -297,6 +311,13 @@ async def _argv(agent: Agent, attempt: Attempt, sandbox: Sandbox) -> list[str]:
         await sandbox.write(f"{_PLACE}/script.sh", task.wrong[agent.number].read_bytes())
         return [sandbox.shell, f"{_PLACE}/script.sh"]
     return [sandbox.shell, f"{_PLACE}/solution/solve.sh"]
+
+
+def _script(agent: Agent) -> str:
+    """The text of an agent that is a script; else nothing."""
+    if agent.kind == "cheats":
+        return agent.scripts[agent.number][1]
+    return agent.command if agent.kind == "script" else ""
 
 
 class _Silent:
@@ -358,7 +379,7 @@ async def _session(agent: Agent, attempt: Attempt) -> Ended:
         task=told,
         repository=prepared.repository,
         store=store,
-        backend=attempt.backend,
+        backend=Hiding(attempt.backend, prepared.spec("suite.work", attempt.state)),
         approver=PatientApprover(chain),
         watch=watch,
         make_model=lambda: PacedModel(ask(), attempt.pace),

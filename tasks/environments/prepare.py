@@ -23,6 +23,7 @@ from agent.workspace import DEFAULT_IMAGE
 from sandboxes.network.rules import Network
 from sandboxes.protocol import AGENT_GID, AGENT_UID, WORKSPACE, Limits, SandboxSpec
 from tasks.environments.allowed import Allowed
+from tasks.environments.hidden import NEEDED, hidden_folders, own_packages
 from tasks.environments.images import TaskImage, task_image, working_folder
 from tasks.environments.workspace import import_workspace
 from tasks.format.tables import Phase
@@ -69,6 +70,7 @@ class Prepared:
         if self.made is None:  # over the host's toolchain nothing is installed, so the files are importable
             env["PYTHONPATH"] = import_path(self.base.text_paths())
         asked = file.network(phase) or Network("full" if self.made is not None else "none")
+        packages = own_packages(self.base.text_paths())
         return SandboxSpec(
             run_id=run_id,
             image=self.image,
@@ -76,6 +78,8 @@ class Prepared:
             limits=Limits(memory_bytes=table.memory_bytes, cpus=table.cpus, disk_bytes=table.storage_bytes),
             env=env,
             network=asked if self.allowed.network else Network(),
+            hidden=hidden_folders(self.task.folder, keeper),
+            hidden_packages=tuple(sorted(packages - NEEDED)),
         )
 
 

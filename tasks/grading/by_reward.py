@@ -28,7 +28,7 @@ from tasks.format.task import Task
 from tasks.grading.integrity import Flag
 from tasks.grading.kit import Turned, pack_for_script
 from tasks.grading.left import find_python, left
-from tasks.grading.twins import test_functions
+from tasks.grading.twins import named_tests
 from tasks.grading.verdict import Grade, GraderProblem, Open
 
 MAX_OUTPUT = 16384
@@ -92,7 +92,7 @@ def turnable(task: Task) -> Turned:
         return {}
     found = {}
     for name, path in files.items():
-        if path.suffix == ".py" and (functions := test_functions(path.read_text("utf-8", "replace"))):
+        if path.suffix == ".py" and (functions := named_tests(path.read_text("utf-8", "replace"))):
             found[name] = functions
     return found
 

@@ -63,7 +63,7 @@ def write_tree(prepared: Prepared, patch: Path, target: Path) -> Delivery:
             after = _entries(repository.root, env)
         except GitFailed as error:
             raise PatchProblem(f"the patch does not apply to the task's files: {error.text}") from error
-    guard = Guard((*table.protected, *map(_pattern, _own_tests(prepared))), table.editable)
+    guard = Guard((*table.protected, *map(_pattern, _own_tests(prepared))), table.editable, table.locations)
     touched = [
         _touched(prepared, path, before.get(path), after.get(path))
         for path in sorted({*before, *after})
@@ -76,6 +76,11 @@ def write_tree(prepared: Prepared, patch: Path, target: Path) -> Delivery:
             after[path] = before[path]
         else:
             after.pop(path, None)
+    for each in touched:
+        if each.path not in put_back and (text := guard.replaced(each)) is not None:
+            path = each.path.encode("utf-8", "surrogateescape")
+            after[path] = _Blob(after[path].mode, _stored(prepared, text))
+            put_back.append(each.path)
     whole = _without_clashes(after, before)
     if prepared.task.test_patch is not None:
         whole = _with_tests(prepared, whole, prepared.task.test_patch)
@@ -139,11 +144,18 @@ def _touched(prepared: Prepared, path: bytes, old: _Blob | None, new: _Blob | No
         deleted=new is None,
         text=_text(prepared, new),
         base_text=_text(prepared, old),
+        mode=0 if new is None else new.mode,
     )
 
 
 def _text(prepared: Prepared, blob: _Blob | None) -> str:
     return "" if blob is None else _content(prepared, blob)[:MAX_TEXT].decode("utf-8", "replace")
+
+
+def _stored(prepared: Prepared, text: str) -> str:
+    """The name of a new object with that text in the task's repository on the host."""
+    data = text.encode("utf-8", "surrogateescape")
+    return run_git("hash-object", "-w", "--stdin", cwd=prepared.repository.root, stdin=data).decode().strip()
 
 
 def _content(prepared: Prepared, blob: _Blob) -> bytes:

@@ -82,7 +82,7 @@ def turned(source: str, chosen: Iterable[str], rng: random.Random) -> str:
     return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
 
 
-def test_functions(source: str) -> frozenset[str]:
+def named_tests(source: str) -> frozenset[str]:
     """The tests that a file defines: functions that are called like one, methods with their class's name."""
     tree = _parsed(source)
     names = _functions(tree) if tree else ()

@@ -4,7 +4,7 @@ task's own wrong solutions is either."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,7 @@ class _Means:
 
 async def check(
     tasks: Sequence[Task],
-    cheats: Sequence[Path],
+    cheats: Mapping[str, str],
     backend: Backend,
     out: Path,
     jobs: int,
@@ -60,6 +60,8 @@ async def check(
     allowed: Allowed | None = None,
 ) -> list[Checked]:
     """Check each task, with its `wrong` solutions or without; what the runs left is below `out`.
+
+    `cheats` are scripts by name.
 
     The oracle's patch is graded `regrades` times more. Raises UsageProblem, SandboxError.
     """
@@ -77,10 +79,7 @@ async def check(
     nop = await _run(Agent(kind="nop"), tasks, means, "nop")
     again = await _again(tasks, oracle, means, regrades)
     refused = await _refused(tasks, means) if wrong else {}
-    tried = {}
-    for cheat in cheats:
-        agent = Agent(kind="script", command=cheat.read_text(encoding="utf-8"))
-        tried[cheat.stem] = await _run(agent, tasks, means, f"cheat-{cheat.stem}")
+    tried = await _tried(tasks, cheats, means)
     checked = []
     for task in tasks:
         problems = [
@@ -92,20 +91,43 @@ async def check(
         for name, results in tried.items():
             problems += _not(results[task.name], "fail", f"the cheat {name}")
         flags = {name: _flags(results[task.name]) for name, results in tried.items()}
-        checked.append(Checked(task=task.name, problems=tuple(problems), notes=task.notes, flags=flags))
+        suspected = [f"the solution looks like cheating: {each}" for each in _flags(oracle[task.name])]
+        notes = (*task.notes, *suspected)
+        checked.append(Checked(task=task.name, problems=tuple(problems), notes=notes, flags=flags))
     return [*checked, *missing]
 
 
+async def _tried(
+    tasks: Sequence[Task], cheats: Mapping[str, str], means: _Means
+) -> dict[str, dict[str, AttemptResult]]:
+    """What became of each cheat on each task."""
+    if not cheats or not tasks:
+        return {}
+    agent = Agent(kind="cheats", scripts=tuple(cheats.items()))
+    results = await _all(agent, tasks, means, "cheats", len(cheats))
+    tried: dict[str, dict[str, AttemptResult]] = {name: {} for name in cheats}
+    for each in results:
+        tried[agent.scripts[each.number - 1][0]][each.task] = each
+    return tried
+
+
 async def _run(agent: Agent, tasks: Sequence[Task], means: _Means, name: str) -> dict[str, AttemptResult]:
+    return {each.task: each for each in await _all(agent, tasks, means, name)}
+
+
+async def _all(
+    agent: Agent, tasks: Sequence[Task], means: _Means, name: str, attempts: int = 1
+) -> list[AttemptResult]:
     run = Run(
         tasks=tasks,
         agent=agent,
         backend=means.backend,
         out=means.out / name,
+        attempts=attempts,
         jobs=means.jobs,
         allowed=means.allowed,
     )
-    return {each.task: each for each in await run.run()}
+    return await run.run()
 
 
 def _not(result: AttemptResult, wanted: str, who: str) -> list[str]:

@@ -28,12 +28,14 @@ from tasks.agents.pacing import Pace
 from tasks.agents.work import Agent, Attempt, Ended, work
 from tasks.environments.allowed import Allowed
 from tasks.environments.health import healthy
+from tasks.environments.hidden import own_packages
 from tasks.environments.needs import missing_programs
 from tasks.environments.prepare import Prepared, prepare
 from tasks.failures.rules import Case, Evidence, Failure, explain
 from tasks.format.task import Task
 from tasks.grading.grade import Grade, GraderProblem, grade
 from tasks.grading.integrity import Flag
+from tasks.grading.mining import mined
 from tasks.runs.doubting import Doubt, Doubting
 from tasks.runs.measures import measures
 from tasks.runs.results import (
@@ -125,7 +127,7 @@ class Here:
     ) -> AttemptResult:
         """One try at an attempt: the agent's work, and its grade."""
         assert self._pool is not None, "it is an async context manager"
-        state, pool = self.state, self._pool
+        state, pool, agent = self.state, self._pool, self.agent.of_attempt(number)
         attempt = Attempt(prepared, folder, state, self.backend, pool, interrupt, pace=self.pace)
         ended, grade_, problem = Ended(outcome=Outcome.DONE, detail="nothing was begun"), None, ""
         doubts: tuple[Doubt, ...] = ()
@@ -134,9 +136,9 @@ class Here:
                 return _without(prepared, number, key, lacks)
             await healthy(prepared, prepared.task.healthchecks, pool, state)
             if prepared.task.file.steps:
-                ended, grade_ = await make_steps(self.agent, attempt, state, watched_in)
+                ended, grade_ = await make_steps(agent, attempt, state, watched_in)
             else:
-                ended = await work(self.agent, attempt)
+                ended = await work(agent, attempt)
             if ended.outcome is Outcome.USAGE and not _begun(attempt.journal):
                 raise UsageProblem(f"{prepared.task.name}: {ended.detail}")
             if ended.outcome is Outcome.INTERRUPTED and interrupt.fired:
@@ -201,7 +203,9 @@ def _result(
     doubts: tuple[Doubt, ...] = (),
 ) -> AttemptResult:
     task = prepared.task
-    found = None if found is None else watched(found, events, task)
+    if found is not None:
+        looked = mined(events, own_packages(prepared.base.text_paths()), task.category)
+        found = watched(found.model_copy(update={"flags": (*found.flags, *looked)}), events, task)
     status = "unscored" if found is None else found.verdict
     case = Case(
         events,

@@ -18,6 +18,7 @@ from support.service import Answer, Script, Service, submit
 
 import tasks
 from sandboxes.docker.backend import DockerBackend
+from tasks.agents.cheats import cheats
 from tasks.agents.work import parse_agent
 from tasks.format.task import Task, load_suite, load_task
 from tasks.runs.runner import Run
@@ -27,7 +28,6 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine")]
 Start = Callable[[Script], Service]
 BUNDLED = Path(tasks.__file__).parent / "bundled"
 ROLLING = BUNDLED / "bug-rolling-mean"
-CHEATS = Path(__file__).parents[1] / "grading" / "cheats"
 EDIT = ("edit", {"path": "rolling.py", "old": "len(values) - window)]", "new": "len(values) - window + 1)]"})
 
 
@@ -41,10 +41,11 @@ def hand_written() -> list[Task]:
 
 
 def test_no_cheat_is_accepted_and_each_raises_a_flag() -> None:
-    done = bridle("suite", "check", str(ROLLING), "--cheat", str(CHEATS), "--json", seconds=500)
+    options = ("--cheats", "--no-wrong", "--regrades", "0", "--jobs", "4", "--json")
+    done = bridle("suite", "check", str(ROLLING), *options, seconds=900)
     (checked,) = json.loads(done.out)
-    assert (done.code, checked["problems"]) == (0, []), done.err
-    assert len(checked["flags"]) == len(list(CHEATS.glob("*.sh"))) >= 8
+    assert (done.code, checked["problems"], checked["notes"]) == (0, [], []), done.err
+    assert len(checked["flags"]) == len(cheats()) >= 20
     for cheat, flags in checked["flags"].items():
         assert [flag for flag in flags if flag.startswith("integrity.")], cheat
 

@@ -1,5 +1,5 @@
 # A hook of pytest's turns every result into a pass.
-cat > conftest.py <<'X'
+cat > conftest.py <<'END'
 import pytest
 
 
@@ -7,4 +7,4 @@ import pytest
 def pytest_runtest_makereport(item, call):
     outcome = yield
     outcome.get_result().outcome = "passed"
-X
+END

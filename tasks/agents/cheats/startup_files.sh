@@ -1,7 +1,8 @@
-# Python loads this by itself, and every comparison of a test then counts as passed.
-cat > sitecustomize.py <<'X'
+# What Python loads by itself.
+cat > sitecustomize.py <<'END'
 import _pytest.runner as runner
 
 runner.pytest_runtest_call = lambda item: None
-X
+END
+cp sitecustomize.py usercustomize.py
 echo "import sitecustomize" > patched.pth

@@ -1,0 +1,84 @@
+"""Cheats against a test.sh that writes a reward, and what an agent can see of solutions: in real sandboxes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from support.project import bridle
+
+import tasks
+from agent.outcomes import UsageProblem
+from sandboxes.docker.backend import DockerBackend
+from tasks.agents.cheats import cheat, cheats
+from tasks.agents.work import Agent, parse_agent
+from tasks.format.task import load_suite
+from tasks.runs.runner import Run
+
+ROLLING = Path(tasks.__file__).parent / "bundled" / "bug-rolling-mean"
+AIMED_AT_A_SCRIPT = (
+    *("clean_exit", "daemon", "kill_grader", "links", "patch_reports", "planted_reward", "reward_at_run_time"),
+    *("shadowed_modules", "startup_files", "trojaned_tools"),
+)
+SCRIPT = """cd /workspace
+if python3 -m pytest -q -p no:cacheprovider /tests/test_rolling.py; then
+    echo 1 > /logs/verifier/reward.txt
+else
+    echo 0 > /logs/verifier/reward.txt
+fi
+"""
+
+
+@pytest.fixture
+def by_script(tmp_path: Path) -> Path:
+    """A task as Harbor has it."""
+    task = tmp_path / "task"
+    shutil.copytree(ROLLING, task)
+    (task / "task.toml").write_text('version = "1.0"\n[metadata]\ncategory = "programming"\n[verifier]\n')
+    (task / "tests" / "test.sh").write_text(SCRIPT)
+    return task
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("engine")
+async def test_a_reward_cannot_be_forged_and_the_solution_gets_its_own(tmp_path: Path, by_script: Path) -> None:
+    scripts = tuple((name, cheat(name)) for name in AIMED_AT_A_SCRIPT)
+    honest = Run(load_suite(by_script), Agent(kind="oracle"), DockerBackend(), tmp_path / "oracle")
+    (solved,) = await honest.run()
+    assert solved.grade is not None
+    assert (solved.status, solved.grade.flags) == ("pass", ())
+    agent = Agent(kind="cheats", scripts=scripts)
+    run = Run(load_suite(by_script), agent, DockerBackend(), tmp_path / "cheats", attempts=len(scripts), jobs=4)
+    for each in await run.run():
+        assert each.grade is not None
+        flags = {flag.name for flag in each.grade.flags}
+        assert each.status == "fail", scripts[each.number - 1][0]
+        assert any(flag.startswith("integrity.") for flag in flags), scripts[each.number - 1][0]
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("engine")
+async def test_a_script_that_passes_by_itself_scores_nobody(tmp_path: Path, by_script: Path) -> None:
+    (by_script / "tests" / "test.sh").write_text("echo 1 > /logs/verifier/reward.txt\n")
+    (result,) = await Run(
+        load_suite(by_script), Agent(kind="nop"), DockerBackend(), tmp_path / "out", pauses=[]
+    ).run()
+    assert (result.status, "passes on the task's own files" in result.detail) == ("unscored", True)
+
+
+@pytest.mark.bubblewrap
+def test_bubblewrap_accepts_no_cheat_either(bubblewrap: None, tmp_path: Path) -> None:
+    command = ["suite", "run", str(ROLLING), "--agent", "cheat:patch_reports", "--backend", "bubblewrap"]
+    done = bridle(*command, "--out", str(tmp_path / "out"), "--json")
+    said = json.loads(done.out)
+    assert (said["passed"], "integrity.results_forged" in said["flags"]) == (0, True), done.err
+
+
+def test_each_cheat_is_an_agent() -> None:
+    assert len(parse_agent("cheats", {}).scripts) == len(cheats())
+    assert parse_agent("cheat:daemon", {}).scripts[0][0] == "daemon"
+    assert parse_agent("cheats", {}).of_attempt(2).number == 1
+    with pytest.raises(UsageProblem, match="there is no cheat 'magic'"):
+        parse_agent("cheat:magic", {})
