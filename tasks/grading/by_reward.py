@@ -1,14 +1,15 @@
 """Grading by a reward: the task's own test.sh writes it, as Harbor has it.
 
     test.sh on the tree → a reward that passes?
-        → test.sh again, in a fresh sandbox, with every Python test turned round: it must not pass
+        → twice more, in fresh sandboxes, each time with one Python test turned round: the reward has to be less
         → once for each task, test.sh on the task's own files: it must not pass either
 
 Threat model: test.sh runs as the agent's user, since it has to write the reward and starts the agent's code. It,
 and all of /tests, cannot be changed by that user; the folder for the reward is new in each sandbox. What the code
-under test writes there itself, it writes in the second run as well, and is caught; where a task has no Python
-tests there is no second run, and such a task trusts the code under test not to know the folder. Refused is a
-reward that is a link or cannot be written any more, and one that a process may have written after the end.
+under test writes there itself, it writes in the further runs as well, and is caught, and so is what looks up in a
+test what that expects. Where a task has no Python tests there are no further runs, and such a task trusts the code
+under test not to know the folder. Refused is a reward that is a link or cannot be written any more, and one that a
+process may have written after the end.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import random
 import re
 import tarfile
 from collections.abc import Mapping
@@ -28,10 +30,12 @@ from tasks.format.task import Task
 from tasks.grading.integrity import Flag
 from tasks.grading.kit import Turned, pack_for_script
 from tasks.grading.left import find_python, left
-from tasks.grading.twins import named_tests
+from tasks.grading.twins import named_tests, with_values
 from tasks.grading.verdict import Grade, GraderProblem, Open
 
 MAX_OUTPUT = 16384
+CONTROLS = 2
+"""How many tests are turned round, one after the other, before a reward is believed."""
 REWARDS = "/logs/verifier"
 _RUNS_TESTS = re.compile(r"\bpy\.?test\b|\bunittest\b|\btest_\w+\.py\b|\b\w+_test\.py\b")
 _CLOSED = 'for f; do if [ -L "$f" ] || { [ -e "$f" ] && [ ! -w "$f" ]; }; then echo "$f"; fi; done'
@@ -70,9 +74,16 @@ async def by_reward(prepared: Prepared, open_box: Open, open_base: Open, folder:
     flags = list(ran.flags)
     if ran.good:
         await _base_fails(prepared, open_base, folder)
-        if (chosen := turnable(prepared.task)) and (await _run(prepared, open_box, folder, chosen)).good:
-            where = "test.sh passes where its tests were turned round"
-            flags.append(Flag(name="integrity.results_forged", where=where))
+        for chosen in controls(prepared.task):
+            control = await _run(prepared, open_box, folder, chosen)
+            if control.result.ending != "exited":
+                raise GraderProblem(
+                    f"test.sh of {prepared.task.name} does not end in time with a test turned round"
+                )
+            if control.rewards and control.reward >= ran.reward:
+                where = f"test.sh says the same with {'; '.join(map(_named, chosen.items()))} turned round"
+                flags.append(Flag(name="integrity.results_forged", where=where))
+                break
     good = ran.good and not flags
     return Grade(
         verdict="pass" if good else "fail",
@@ -85,16 +96,28 @@ async def by_reward(prepared: Prepared, open_box: Open, open_base: Open, folder:
     )
 
 
-def turnable(task: Task) -> Turned:
-    """The Python tests that the task's test.sh runs, as far as can be told: what is turned round."""
+def controls(task: Task) -> list[Turned]:
+    """What is turned round in each of the further runs: two of the Python tests, drawn anew, one at a time.
+
+    Of those that the task's test.sh runs, as far as can be told; where a plain value is compared, if there is such
+    a test, and else all of them at once. Nothing when it runs none.
+    """
     files = task.tests
-    if "test.sh" not in files or not _RUNS_TESTS.search(files["test.sh"].read_text("utf-8", "replace")):
-        return {}
-    found = {}
-    for name, path in files.items():
-        if path.suffix == ".py" and (functions := named_tests(path.read_text("utf-8", "replace"))):
-            found[name] = functions
-    return found
+    script = files["test.sh"].read_text("utf-8", "replace") if "test.sh" in files else ""
+    if not _RUNS_TESTS.search(script):
+        return []
+    sources = {name: path.read_text("utf-8", "replace") for name, path in files.items() if name.endswith(".py")}
+    named = {name for name in sources if name.rpartition("/")[2] in script}
+    tests = {name: found for name in named or sources if (found := named_tests(sources[name]))}
+    plain = [(name, each) for name in sorted(tests) for each in sorted(with_values(sources[name]))]
+    if plain:
+        drawn = random.SystemRandom().sample(plain, min(CONTROLS, len(plain)))
+        return [{name: frozenset({each})} for name, each in drawn]
+    return [tests] if tests else []
+
+
+def _named(item: tuple[str, frozenset[str]]) -> str:
+    return f"{', '.join(sorted(item[1]))} of {item[0]}"
 
 
 async def _base_fails(prepared: Prepared, open_base: Open, folder: Path) -> None:

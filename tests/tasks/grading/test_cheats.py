@@ -20,7 +20,7 @@ from tasks.runs.runner import Run
 ROLLING = Path(tasks.__file__).parent / "bundled" / "bug-rolling-mean"
 AIMED_AT_A_SCRIPT = (
     *("clean_exit", "daemon", "kill_grader", "links", "patch_reports", "planted_reward", "reward_at_run_time"),
-    *("shadowed_modules", "startup_files", "trojaned_tools"),
+    *("call_stack", "exit_at_end", "read_tests", "shadowed_modules", "startup_files", "trojaned_tools"),
 )
 SCRIPT = """cd /workspace
 if python3 -m pytest -q -p no:cacheprovider /tests/test_rolling.py; then
