@@ -17,6 +17,7 @@ from tasks.environments.allowed import Allowed
 from tasks.environments.prepare import prepare
 from tasks.format.task import Task
 from tasks.grading.grade import GraderProblem
+from tasks.runs.copies import copies
 from tasks.runs.results import AttemptResult, attempt_folder
 from tasks.runs.runner import Run
 from tasks.runs.steps import regrade
@@ -92,7 +93,8 @@ async def check(
             problems += _not(results[task.name], "fail", f"the cheat {name}")
         flags = {name: _flags(results[task.name]) for name, results in tried.items()}
         suspected = [f"the solution looks like cheating: {each}" for each in _flags(oracle[task.name])]
-        notes = (*task.notes, *suspected)
+        shown = await copies(task, backend, out / "look" / task.name, means.allowed)
+        notes = (*task.notes, *suspected, *shown)
         checked.append(Checked(task=task.name, problems=tuple(problems), notes=notes, flags=flags))
     return [*checked, *missing]
 

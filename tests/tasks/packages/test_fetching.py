@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,15 @@ from support.project import bridle
 
 import tasks
 from agent.outcomes import UsageProblem
+from sandboxes.docker.backend import DockerBackend
+from tasks.environments.allowed import Allowed
 from tasks.format.task import load_task
 from tasks.packages import fetched
 from tasks.packages.fetched import find_made, make
 from tasks.packages.index import find_index
 from tasks.packages.suites import Selection, choose, list_suite
 from tasks.packages.tables import markdown_table
+from tasks.runs.copies import copies
 
 from .conftest import ALL, BROKEN, TASK, Served, write_task
 
@@ -48,6 +53,17 @@ def test_a_made_task_is_one_that_can_be_believed(suite: Path, served: Served) ->
     assert (done.code, done.out) == (0, "1 fetched, 0 already there\n"), done.err
     checked = bridle("suite", "check", str(suite), seconds=300)
     assert (checked.code, checked.out) == (0, "ok  thing-total\n"), checked.err
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("engine")
+def test_a_copy_of_the_library_in_the_sandbox_is_noted(suite: Path, served: Served, tmp_path: Path) -> None:
+    task = load_task(made(suite, served))
+    assert asyncio.run(copies(task, DockerBackend(), tmp_path / "one", Allowed())) == []
+    known = task.file.bridle.model_copy(update={"locations": ("src/json/decoder.py", "nowhere.py")})
+    task = replace(task, file=task.file.model_copy(update={"bridle": known}))
+    (note,) = asyncio.run(copies(task, DockerBackend(), tmp_path / "two", Allowed()))
+    assert note.startswith("the sandbox has json of its own (/")
 
 
 def test_nothing_is_fetched_twice_and_what_was_damaged_is_fetched_again(suite: Path, served: Served) -> None:
