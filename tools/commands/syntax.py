@@ -23,6 +23,15 @@ _TEXTS = {"string", "heredoc_body", "regex", "extglob_pattern", "expansion", "tr
 # What no unquoted word, and what no text in double quotes, holds without a backslash.
 _ODD_WORD = re.compile(r"(?:[^\\]|\\.)*?[\s;&|<>()`\"']", re.DOTALL)
 _QUOTED = {"raw_string": re.compile(r"'[^']*'"), "ansi_c_string": re.compile(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)}
+# What ends with its line, for all that the grammar skips over: `echo ==`, a new line, `reboot`.
+_ONE_LINE = {"command", "command_name", "declaration_command", "unset_command", "redirected_statement"} | {
+    "negated_command",
+    "variable_assignment",
+    "variable_assignments",
+    "file_redirect",
+    "herestring_redirect",
+    "concatenation",
+}
 # In `[ … ]`: the signs that are words to the shell, too, and what is a word of it whatever it holds.
 _TEST_SIGNS = {"[", "]", "!", "=", "==", "!=", "=~"}
 _WHOLE = {"string", "translated_string", "raw_string", "ansi_c_string", "expansion", "simple_expansion"} | {
@@ -42,11 +51,12 @@ def parse(command: str, *, holes: bool = False) -> Node:
     root, source = tree(command, HOLE if holes else "")
     if root.has_error:
         raise UnreadableError("is no bash that can be read for certain")
-    _check(root, source)
+    check(root, source)
     return root
 
 
-def _check(root: Node, source: bytes) -> None:
+def check(root: Node, source: bytes) -> None:
+    """Raises UnreadableError where the tree may not be what the shell reads."""
     nodes, waiting = 0, [(root, 0)]
     if _BLANK.fullmatch(source[: root.start_byte]) is None or not _blank(source[root.end_byte :]):
         raise UnreadableError("holds text that belongs to no command")
@@ -57,8 +67,10 @@ def _check(root: Node, source: bytes) -> None:
             raise UnreadableError("is too long or too deeply nested")
         if node.is_missing or node.is_error:
             raise UnreadableError("is no bash that can be read for certain")
-        if node.type == "test_command" and not is_one_test(node):
+        if node.type == "test_command" and not _is_one_test(node):
             raise UnreadableError("has brackets that cannot be read for certain")
+        if node.type == "heredoc_redirect" and _starts_a_command(node):
+            raise UnreadableError("has a command behind a here-document, which cannot be read for certain")
         if not node.children:
             _check_leaf(node)
         elif node.type not in _TEXTS:
@@ -66,7 +78,7 @@ def _check(root: Node, source: bytes) -> None:
         waiting += [(child, depth + 1) for child in node.children]
 
 
-def is_one_test(node: Node) -> bool:
+def _is_one_test(node: Node) -> bool:
     """Is all of a test command what the shell takes for it?
 
     `[ a || b ]` is one test to the grammar. To the shell it is two commands, the second of which is `b ]`.
@@ -90,6 +102,13 @@ def is_one_test(node: Node) -> bool:
     return True
 
 
+def _starts_a_command(document: Node) -> bool:
+    """Do the words behind a here-document's name begin a command, rather than go on with one?"""
+    body = document.parent and document.parent.child_by_field_name("body")
+    goes_on = body is not None and body.type == "command"
+    return not goes_on and bool(document.children_by_field_name("argument"))
+
+
 def _blank(text: bytes) -> bool:
     return _BLANK.fullmatch(text) is not None
 
@@ -101,6 +120,8 @@ def _check_gaps(node: Node, source: bytes) -> None:
         gap = source[at : child.start_byte]
         if gap and not _blank(gap) and not (child.type == "heredoc_redirect" and _dropped_dash(gap)):
             raise UnreadableError("holds text that belongs to no command")
+        if node.type in _ONE_LINE and b"\n" in gap.replace(b"\\\n", b""):
+            raise UnreadableError("has a command over two lines, which cannot be read for certain")
         if gap and not gap.replace(b"\\\n", b"") and _joins(source, at, child.start_byte):
             raise UnreadableError("has a word over two lines, which cannot be read for certain")
         at = max(at, child.end_byte)

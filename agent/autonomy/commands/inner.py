@@ -297,7 +297,7 @@ def _suffixes(command: Command, start: int, wrapper: Wrapper) -> Iterator[Comman
             waiting.append((at + 1, skip))
         elif (text.startswith("-") and len(text) > 1) or text == "-":
             waiting += [(at + step, skip) for step in _steps(text, wrapper)]
-        elif re.match(r"[A-Za-z_]\w*=", text):
+        elif re.match(r"[A-Za-z_]\w*(\[[^]]*\])?\+?=", text):
             waiting.append((at + 1, skip))
         elif skip:
             waiting.append((at + 1, skip - 1))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from tools.commands.grammar import UnreadableError, tree
-from tools.commands.syntax import is_one_test
+from tools.commands.syntax import check
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -82,24 +82,34 @@ def read_line(text: str) -> Line:
     commands: list[Command] = []
     writes: list[Word] = []
     stack = [root]
-    whole = not root.has_error
+    split = False  # does a command go on behind a here-document's name?
     while stack:
         node = stack.pop()
         stack.extend(reversed(node.children))
-        if node.type == "test_command":
-            whole = whole and is_one_test(node)
         if node.type in {"command", "declaration_command", "unset_command", "test_command"}:
             commands.append(_command(node, source))
         elif node.type == "variable_assignment" and not _belongs(node):
             commands.append(Command((), (_assignment(node, source),), _text(node, source)))
         elif node.type == "heredoc_redirect":
+            split = split or bool(node.children_by_field_name("argument"))
             for line in _backticks(node, source):
                 nested = read_line(line)
                 commands += nested.commands
                 writes += nested.writes
         elif node.type == "file_redirect" and (place := _written(node, source)) is not None:
             writes.append(place)
+    whole = not split and _is_certain(root, source)
     return Line(tuple(commands if whole else [*commands, ANYTHING]), tuple(writes), whole)
+
+
+def _is_certain(root: Node, source: bytes) -> bool:
+    if root.has_error:
+        return False
+    try:
+        check(root, source)
+    except UnreadableError:
+        return False
+    return True
 
 
 def _text(node: Node, source: bytes) -> str:

@@ -72,6 +72,7 @@ RUNS = [
     "[[ -d . ]] && git push",
     "coproc git push; wait",
     "env -S 'git push'",
+    "time x+= git push",
 ]
 
 MAY_RUN = [
@@ -88,6 +89,12 @@ MAY_RUN = [
     "echo push | xargs git",
     "g?t push",
     "source /dev/stdin <<< 'git push'",
+    "echo ==\ngit push",
+    "declare\n\\\ngit push",
+    "x+=\\\n \\\n\ngit push",
+    "time <<E git push\nE\n",
+    "A=1 <<E git push\nE\n",
+    "[ -f x || git push ]",
     "((",
     "git push \0",
     "x" * 70_000,
