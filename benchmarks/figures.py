@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
 
-Unit = Literal["ms", "MB", "MB/s"]
+Unit = Literal["ms", "MB", "MB/s", "/min"]
 
 
 class Strict(BaseModel):

@@ -49,6 +49,7 @@ TITLES = {
     "memory": "Memory",
     "stream": "Live output",
     "tunnel": "The way out",
+    "suite": "A suite of tasks",
 }
 
 

@@ -21,7 +21,7 @@ from benchmarks.figures import RESULTS, Environment, Figure, Run
 from benchmarks.harness import PEER_VENV, Failed, bench
 from sandboxes.docker.engine import Engine
 
-SUBJECTS = ("exec", "files", "ready", "checkpoints", "output", "cpu", "memory", "stream", "tunnel")
+SUBJECTS = ("exec", "files", "ready", "checkpoints", "output", "cpu", "memory", "stream", "tunnel", "suite")
 
 
 def measure(subjects: list[str]) -> Run:

@@ -40,4 +40,9 @@ NOTES = {
     "output over at the end.",
     "tunnel": "From a program in a sandbox through the proxy to a server on the same machine, and back; beside "
     "the same program outside, connected directly.",
+    "suite": "Attempts a minute at one small task, two at a time, with a model that answers at once: twenty "
+    "commands, of which the last one mends the bug, and the task's tests. Bridle's are whole attempts of `bridle "
+    "suite run`: a session with its journal, the patch taken out through the engine, and the grader's runs of the "
+    "tests in a sandbox that never ran the agent. Beside it, what people write by hand: a container an attempt, a "
+    "`docker exec` a command, and the tests in that same container, where an agent can do with them as it likes.",
 }

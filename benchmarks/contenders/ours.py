@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.contenders import CHANGE, FLOOD, FLOOD_COMMAND, TICKER, Ticks
+from benchmarks.contenders.attempts import TASK
 from sandboxes.bubblewrap.backend import BubblewrapBackend
 from sandboxes.bubblewrap.sandbox import BubblewrapSandbox
 from sandboxes.docker.backend import DockerBackend
@@ -21,6 +22,9 @@ from sandboxes.network.outside import Believed, Connected, Egress, Outside
 from sandboxes.network.rules import Network, parse_rule
 from sandboxes.pool import Pool
 from sandboxes.protocol import Backend, Checkpoint, PtySize, Sandbox, SandboxSpec
+from tasks.agents.work import Agent
+from tasks.format.task import load_task
+from tasks.runs.runner import Run
 
 T = TypeVar("T")
 NOWHERE = "2d00::5"
@@ -138,6 +142,16 @@ class Bridle:
     def change(self, folder: str, count: int, size: int) -> None:
         done = self._do(self.box.exec(["sh", "-c", CHANGE, "sh", folder, str(count), str(size)]))
         assert done.exit_code == 0, done.output.text()
+
+    def attempts(self, count: int, jobs: int, commands: int) -> None:
+        """So many attempts at a task, as `bridle suite run` makes them, with a model that answers at once."""
+        from benchmarks.contenders.instant import answering
+
+        with answering(commands) as url, tempfile.TemporaryDirectory(prefix="bridle-bench-") as folder:
+            agent = Agent(kind="bridle", options={"model": "instant", "base_url": url})
+            run = Run([load_task(TASK)], agent, self._backend, Path(folder), count, jobs)
+            results = self._do(run.run())
+        assert [each.status for each in results] == ["pass"] * count, [each.detail for each in results]
 
     def save(self) -> None:
         self._saved.append(self._do(self.box.checkpoint("benchmark")))

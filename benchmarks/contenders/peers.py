@@ -13,18 +13,32 @@ import secrets
 import subprocess
 import tarfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.contenders import CHANGE, FLOOD, FLOOD_COMMAND, TICKER, Ticks
+from benchmarks.contenders.attempts import TASK, commands
 
 SIZE = 10_000
 PORT = 8000
 ALIVE_SECONDS = 60.0
+WORK = "/tmp/work"
 
 
 def docker(*words: str) -> str:
     """Run the `docker` command; what it printed. Raises CalledProcessError."""
     return subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def work_on_task(box: str, count: int, run: Callable[[str], object]) -> None:
+    """An attempt in a running container: the files, the commands, the task's tests."""
+    docker("exec", box, "mkdir", "-p", f"{WORK}/tests")
+    docker("cp", f"{TASK}/environment/files/.", f"{box}:{WORK}")
+    for command in commands(count):
+        run(command)
+    docker("cp", f"{TASK}/tests/.", f"{box}:{WORK}/tests")
+    run(f"cd {WORK} && PYTHONPATH={WORK} python3 -m pytest -q -p no:cacheprovider tests")
 
 
 class Container:
@@ -71,6 +85,19 @@ class Container:
 
 class Cli(Container):
     """The `docker` command, as a person would type it."""
+
+    def attempts(self, count: int, jobs: int, commands: int) -> None:
+        """So many attempts at a task: a container each, a `docker exec` a command, and the tests in there."""
+
+        def attempt(_: int) -> None:
+            box = self._run(self._setup["image"])
+            try:
+                work_on_task(box, commands, lambda command: docker("exec", "-w", WORK, box, "sh", "-c", command))
+            finally:
+                docker("rm", "-f", box)
+
+        with ThreadPoolExecutor(jobs) as threads:
+            list(threads.map(attempt, range(count)))
 
     def _exec(self, *words: str) -> None:
         subprocess.run(["docker", "exec", self._id, *words], capture_output=True, check=True)
@@ -206,6 +233,26 @@ class MiniSweAgent(Container):
         done = self._env.execute({"command": command})
         assert done["returncode"] == 0, done
         return str(done["output"])
+
+    def attempts(self, count: int, jobs: int, commands: int) -> None:
+        """So many attempts at a task: an environment each, its `execute` a command, and the tests in there."""
+
+        def attempt(_: int) -> None:
+            run_args = ["--rm", *self._setup["run_args"], "--network", "none"]
+            env = self._make(image=self._setup["image"], cwd="/tmp", run_args=run_args, timeout=300)
+
+            def run(command: str) -> None:
+                done = env.execute({"command": f"cd {WORK} && {command}"})
+                assert done["returncode"] == 0, done
+
+            try:
+                work_on_task(env.container_id, commands, run)
+            finally:
+                docker("rm", "-f", env.container_id)
+                env.container_id = None
+
+        with ThreadPoolExecutor(jobs) as threads:
+            list(threads.map(attempt, range(count)))
 
     def bash(self) -> None:
         self._exec("true")
