@@ -18,7 +18,7 @@ import asyncio
 import os
 import shutil
 import tarfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -40,6 +40,7 @@ from agent.journal import (
     SessionEnded,
     SessionStarted,
 )
+from agent.models.profiles import profile_for
 from agent.models.protocol import Model, ModelError
 from agent.models.select import default_model_name, make_model
 from agent.outcomes import Outcome, UsageProblem
@@ -60,6 +61,7 @@ from tasks.agents.pacing import Pace, PacedModel
 from tasks.environments import outside
 from tasks.environments.hidden import Hiding
 from tasks.environments.prepare import Prepared
+from tasks.format.task import Task
 
 MAX_OUTPUT = 32768
 _PLACE = "/tmp/task"  # noqa: S108 -- inside
@@ -161,6 +163,22 @@ def parse_agent(text: str, options: dict[str, Any]) -> Agent:
         except (OSError, UnicodeDecodeError) as error:
             raise UsageProblem(f"the script {rest} cannot be read: {error}") from error
     raise UsageProblem(f"no agent {text!r}: give oracle, nop, bridle, command:LINE, script:FILE or cheats")
+
+
+def check_fit(agent: Agent, tasks: Iterable[Task]) -> None:
+    """Whether the agent can work on all of these tasks at all. Raises UsageProblem, which names one that does not
+    fit, and the way out.
+    """
+    if agent.kind != "bridle" or agent.options.get("verify"):
+        return
+    model = str(agent.options.get("model", ""))
+    strategy = agent.options.get("strategy") or profile_for(model).strategy
+    without = [task.name for task in tasks if task.bridle.verify is None]
+    if strategy == "repair" and without:
+        raise UsageProblem(
+            f"the strategy repair, which is the model {model}'s own, works from a command that fails, and "
+            f"{without[0]} names none in bridle.verify: choose tasks that do, or give --strategy loop"
+        )
 
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:
@@ -358,6 +376,8 @@ async def _session(agent: Agent, attempt: Attempt) -> Ended:
     level = task.bridle.autonomy if task.bridle.autonomy is not None else Level.FULL
     limit = task.file.agent.timeout_sec
     options = {"autonomy": int(level), "image": prepared.image, **agent.options}
+    if task.bridle.verify is not None:
+        options.setdefault("verify", task.bridle.verify)
     options |= _network(prepared.spec("suite.work", attempt.state).network)
     options["max_time"] = min(float(options.get("max_time", limit)), limit)
     settings = Settings(**options)

@@ -210,7 +210,8 @@ class BridleTable(Table):
     has to have: without one, an attempt is not scored. A `private` task is for the last measurement, not for
     working on an agent. `paths` are folders outside the workspace that are the agent's to write, and whose
     changes are graded, too. Of several rewards `reward` names the one that decides, and `pass_reward` is how
-    much of it is a pass. With `source`, the task's files come from a package index.
+    much of it is a pass. With `source`, the task's files come from a package index. `verify` is a command of the
+    workspace that a session is told: it fails before, and passes when the work is done.
     """
 
     category: str = "other"
@@ -219,6 +220,7 @@ class BridleTable(Table):
     date: datetime.date | None = None
     source: Source | None = None
     autonomy: Level | None = None
+    verify: str | None = None
     expected: tuple[str, ...] = ()
     regression: tuple[str, ...] = ()
     tests: Literal["folder", "workspace"] = "folder"

@@ -23,7 +23,7 @@ from agent.outcomes import UsageProblem
 from agent.session import Interrupt
 from sandboxes.protocol import Backend
 from tasks.agents.pacing import Pace
-from tasks.agents.work import Agent
+from tasks.agents.work import Agent, check_fit
 from tasks.environments.allowed import Allowed
 from tasks.format.task import Task
 from tasks.runs.here import PAUSES, Here, kind_of
@@ -89,7 +89,11 @@ class Run:
         self._break_off()
 
     async def run(self) -> list[AttemptResult]:
-        """Make the attempts that have no valid result yet; all results, by task and number."""
+        """Make the attempts that have no valid result yet; all results, by task and number.
+
+        Raises UsageProblem.
+        """
+        check_fit(self.agent, self.tasks)
         self.out.mkdir(parents=True, exist_ok=True)
         lock = _lock(self.out)
         try:

@@ -218,3 +218,11 @@ def test_after_a_kill_the_same_command_goes_on_and_nothing_is_left(tmp_path: Pat
 def test_bubblewrap_grades_by_ids_too(bubblewrap: None) -> None:
     done = bridle("suite", "check", str(ROLLING), "--backend", "bubblewrap")
     assert (done.code, done.out) == (0, "ok  bug-rolling-mean\n"), done.err
+
+
+def test_an_agent_that_does_not_fit_a_task_is_refused_before_the_run(tmp_path: Path) -> None:
+    command = ["suite", "run", str(ROLLING), "--model", "scripted", "--base-url", "http://127.0.0.1:9/v1"]
+    done = bridle(*command, "--strategy", "repair", "--out", str(tmp_path / "out"))
+    assert done.code == 2
+    assert "bug-rolling-mean names none in bridle.verify" in done.err
+    assert not (tmp_path / "out").exists()
