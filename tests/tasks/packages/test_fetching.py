@@ -28,6 +28,12 @@ BUNDLED = Path(tasks.__file__).parent / "bundled"
 FREE = {"MIT", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "PSF-2.0"}
 
 
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache for several tests: what is fetched is the same."""
+    return tmp_path_factory.mktemp("cache")
+
+
 def made(suite: Path, served: Served, name: str = "thing-total") -> Path:
     return make(suite / name, find_index(served.url))
 
@@ -138,9 +144,14 @@ def test_without_a_network_it_is_one_sentence(suite: Path) -> None:
     ],
 )
 def test_a_wrong_task_names_the_field(
-    tmp_path: Path, served: Served, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str], words: str
+    tmp_path: Path,
+    shared_cache: Path,
+    served: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    change: tuple[str, str],
+    words: str,
 ) -> None:
-    monkeypatch.setenv("BRIDLE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("BRIDLE_CACHE_DIR", str(shared_cache))
     folder = write_task(tmp_path / "suite" / "t", TASK.replace(*change))
     if not words:
         make(folder, find_index(served.url))
@@ -148,7 +159,7 @@ def test_a_wrong_task_names_the_field(
     with pytest.raises(UsageProblem) as problem:
         make(folder, find_index(served.url))
     assert words in str(problem.value)
-    assert not list((tmp_path / "cache").glob("**/*.part"))
+    assert not list(shared_cache.glob("**/*.part"))
 
 
 def test_an_archive_that_leads_outside_makes_no_task(
