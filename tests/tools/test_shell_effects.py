@@ -306,6 +306,7 @@ def test_what_cannot_be_read_has_every_effect(command: str) -> None:
         "declare\n\\\nreboot",
         "x+=\\\n \\\n\nreboot # x",
         "A=1 <<E reboot\nE\n",
+        "x+=\\\n reboot ls",
     ],
 )
 def test_what_the_grammar_takes_for_words_is_a_command_where_the_shell_says_so(line: str) -> None:

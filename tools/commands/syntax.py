@@ -120,6 +120,8 @@ def _check_gaps(node: Node, source: bytes) -> None:
         gap = source[at : child.start_byte]
         if gap and not _blank(gap) and not (child.type == "heredoc_redirect" and _dropped_dash(gap)):
             raise UnreadableError("holds text that belongs to no command")
+        if gap and node.type == "variable_assignment":
+            raise UnreadableError("has an assignment in pieces, which cannot be read for certain")
         if node.type in _ONE_LINE and b"\n" in gap.replace(b"\\\n", b""):
             raise UnreadableError("has a command over two lines, which cannot be read for certain")
         if gap and not gap.replace(b"\\\n", b"") and _joins(source, at, child.start_byte):
