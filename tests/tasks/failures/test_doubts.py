@@ -29,19 +29,6 @@ def test_a_test_that_fails_before_anybody_worked_is_the_tasks_fault(tmp_path: Pa
     assert "area.py (+2 -0)" in told
 
 
-@pytest.mark.docker
-@pytest.mark.usefixtures("engine")
-def test_a_strategy_that_a_task_has_nothing_for_fails_that_task_and_not_the_run(tmp_path: Path) -> None:
-    """`repair` wants a check that fails, and this task shows none."""
-    options = ["--model", "scripted", "--base-url", "http://127.0.0.1:9/v1", "--strategy", "repair"]
-    done = bridle("suite", "run", str(BROKEN), *options, "--out", str(tmp_path / "out"), seconds=400)
-    assert done.code == 0, done.err
-    (path,) = (tmp_path / "out").glob("attempts/*/1/result.json")
-    result = json.loads(path.read_text())
-    assert (result["status"], result["failure"]["primary"]) == ("fail", "task.broken")
-    assert "patch.empty" in result["failure"]["tags"]
-
-
 def graded(first: str, second: str) -> Grade:
     tests = [{"id": "t.py::test_a", "result": first}, {"id": "t.py::test_b", "result": second}]
     return Grade.model_validate({"verdict": "fail", "reward": 0.0, "tests": tests, "detail": f"{first} {second}"})
