@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 PEERS := .venv-bench/.ready
 
-.PHONY: help demo test suite lint format types contracts bench table setup engine bubblewrap strace tmux model debian clean
+.PHONY: help demo test suite lint format types contracts bench integrity table setup engine bubblewrap strace tmux model debian clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -74,9 +74,19 @@ $(PEERS): pyproject.toml $(STAMP)
 	&& $$pip install --quiet --group bench; then touch $@; \
 	else echo "bench: the peers could not be installed; the figures are made without them" >&2; fi
 
+integrity: engine .venv-integrity/.ready  ## cheats before other graders: the table of docs/integrity.md
+	@$(BIN)/python -m benchmarks.integrity
+
+.venv-integrity/.ready: pyproject.toml $(STAMP)
+	@echo "integrity: making .venv-integrity with the other grader" >&2
+	@$(BIN)/python -m venv --clear .venv-integrity
+	@.venv-integrity/bin/pip install --quiet --upgrade 'pip>=25.1'
+	@.venv-integrity/bin/pip install --quiet --group integrity
+	@touch $@
+
 table: $(STAMP)  ## bring the tables in docs/security.md and docs/bundled.md up to date
 	@PYTHONPATH=tests:tests/sandboxes $(BIN)/python -m support.escape
 	@$(BIN)/python -m tasks.packages.tables docs/bundled.md
 
 clean:  ## remove the virtual environment and caches
-	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-bench .venv-integrity .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
