@@ -30,7 +30,9 @@ from sandboxes.protocol import SandboxError, SandboxUnavailable
 REPOSITORY = "bridle-task"
 KEPT_DAYS = 30
 """An image of a task that is older is removed when another one is made, and built again when it is wanted."""
-LAST_LINES = 15
+LAST_LINES = 10
+_ITS_OWN = (" --->", "Step ", "Removing intermediate container", "Successfully ")
+"""How lines of the builder's own begin, which say nothing of what went wrong."""
 _RUN = "suite.image"
 
 
@@ -79,7 +81,8 @@ def build(engine: Engine, context: Path, tag: str, *, network: bool, seconds: fl
             timeout=seconds,
         )
         for line in lines:
-            said.extend(str(line.get("stream") or "").splitlines())
+            lines_said = str(line.get("stream") or "").splitlines()
+            said.extend(each for each in lines_said if each.strip() and not each.startswith(_ITS_OWN))
             if error := line.get("error"):
                 raise BuildFailed(_failure(context, str(error), said))
             if time.monotonic() > deadline:
@@ -95,7 +98,7 @@ def build(engine: Engine, context: Path, tag: str, *, network: bool, seconds: fl
 
 
 def _failure(context: Path, reason: str, said: Iterable[str]) -> str:
-    words = "\n".join(line for line in said if line.strip())
+    words = "\n".join(said)
     return f"{context / 'Dockerfile'} cannot be built: {' '.join(reason.split())[:500]}\n{words}".rstrip()
 
 
