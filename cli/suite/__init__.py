@@ -12,6 +12,8 @@ from cli.suite.export import export
 from cli.suite.fetch import fetch
 from cli.suite.importing import app as importing
 from cli.suite.listing import list_tasks
+from cli.suite.make import make
+from cli.suite.related import gap, spread
 from cli.suite.report import report, schema
 from cli.suite.run import run
 
@@ -27,3 +29,6 @@ app.command("compare")(compare)
 app.command("report")(report)
 app.command("schema")(schema)
 app.add_typer(importing, name="import")
+app.command("make")(make)
+app.command("gap")(gap)
+app.command("spread")(spread)

@@ -212,6 +212,7 @@ class BridleTable(Table):
     changes are graded, too. Of several rewards `reward` names the one that decides, and `pass_reward` is how
     much of it is a pass. With `source`, the task's files come from a package index. `verify` is a command of the
     workspace that a session is told: it fails before, and passes when the work is done.
+    A made task names the one that it is a twin or a variant of.
     """
 
     category: str = "other"
@@ -231,6 +232,8 @@ class BridleTable(Table):
     paths: tuple[str, ...] = ()
     reward: str | None = None
     pass_reward: float = 1.0
+    twin_of: str | None = None
+    variant_of: str | None = None
     files: str = "environment/files"
     forbidden: Forbidden = Forbidden()
 

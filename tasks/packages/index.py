@@ -55,15 +55,19 @@ class Found(NamedTuple):
 
 def find_release(package: str, version: str, index: Index) -> Found:
     """The source archive of a release, by the index's own word. Raises UsageProblem."""
-    try:
-        with _client(index) as client:
-            files = _page(client, index.url, package)
-    except (httpx.HTTPError, OSError, ValueError) as error:
-        raise _cannot(package, index, error) from error
-    for file in files:
+    for file in listed(package, index):
         if is_archive(file, package, version) and file.sha256 is not None:
             return Found(version, file.sha256, file.date)
     raise UsageProblem(f"the package index has no source archive of {package} {version} with a SHA-256")
+
+
+def listed(package: str, index: Index) -> list[File]:
+    """The files that the index has of a package. Raises UsageProblem."""
+    try:
+        with _client(index) as client:
+            return _page(client, index.url, package)
+    except (httpx.HTTPError, OSError, ValueError) as error:
+        raise _cannot(package, index, error) from error
 
 
 def _client(index: Index) -> httpx.Client:

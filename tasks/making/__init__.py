@@ -1,0 +1,1 @@
+"""Tasks made from a repository: bugs by mutation; twins of known tasks; variants of their instructions."""
