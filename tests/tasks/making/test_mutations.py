@@ -127,6 +127,7 @@ def test_what_is_left_parses_and_the_patch_takes_it_back(end: str, closed: bool,
         assert path.read_bytes() == source
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=30), st.data())
 def test_edits_change_their_own_bytes_only(source: bytes, data: st.DataObject) -> None:
     places = sorted(data.draw(st.lists(st.integers(0, len(source)), min_size=2, max_size=4)))
