@@ -56,11 +56,8 @@ test: lint types contracts engine bubblewrap strace tmux model debian  ## everyt
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	@$(BIN)/pytest -m alone
 
-suite: engine  ## oracle and nop on the bundled tasks, and the reports in build/suite
-	@mkdir -p build/suite
-	@$(BIN)/bridle suite run bundled --agent nop --out build/suite/nop
-	@$(BIN)/bridle suite run bundled --agent oracle --out build/suite/oracle --min-pass-rate 1 \
-	--html build/suite/report.html --junit build/suite/junit.xml --markdown build/suite/report.md
+suite: engine model  ## a smoke run of the task suite: oracle, nothing, cheats, the embedded model; reports in build/suite
+	@scripts/suite.sh
 
 bench: engine bubblewrap $(PEERS)  ## speed beside peers, in one run, and docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.run
