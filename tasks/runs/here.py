@@ -103,7 +103,7 @@ class Here:
             return problem
         for tries, pause in enumerate((*self.pauses, 0.0), 1):
             result = await self._try(self._ready[task.name], number, key, folder, interrupt)
-            if result.status != "unscored" or result.lacks or tries > len(self.pauses):
+            if result.status != "unscored" or _is_final(result) or tries > len(self.pauses):
                 break
             _put_aside(folder, tries)
             await asyncio.sleep(pause)
@@ -168,6 +168,11 @@ def _without(prepared: Prepared, number: int, key: str, lacks: list[str]) -> Att
     ended = Ended(outcome=Outcome.SANDBOX_FAILED, detail=said)
     result = _result(prepared, number, key, ended, None, "", [])
     return result.model_copy(update={"lacks": tuple(lacks)})
+
+
+def _is_final(result: AttemptResult) -> bool:
+    """Whether an unscored attempt would come out the same again: a missing program, a grader that cannot work."""
+    return bool(result.lacks) or (result.failure is not None and result.failure.primary == "grader.error")
 
 
 def _put_aside(folder: Path, number: int) -> None:
