@@ -8,6 +8,7 @@ Every step is journalled before it takes effect, so a session can be stopped any
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import replace
 from typing import Any
@@ -41,9 +42,15 @@ MAX_REFUSED_SUBMITS = 4
 """Submissions that fail the checks before the session ends with them failing."""
 NUDGE = "You made no tool call. Work with the tools; when the work is done, call `submit`."
 QUIT = "you ended the session at a question"
+WRITTEN_NUDGE = (
+    "You wrote a tool call as text, and text is not run: nothing was done. Make the call itself, through function "
+    "calling, and say no more than that. When the work is done, call `submit`."
+)
 CUT_NUDGE = (
     "Your answer was cut off at the output limit. Make smaller calls: edit parts of files, not whole files."
 )
+_WRITTEN_CALL = re.compile(r"<(?:tool_call|tools?|function)\b|\"arguments\"\s*:")
+"""How models without function calling of their own write what they would call."""
 INTERRUPTED = (
     "No result: the session was interrupted during this call. It may have happened in part, or not at all."
 )
@@ -261,4 +268,6 @@ async def _judge(work: Work, summary: str) -> End | None:
 
 
 def _nudge(reply: Reply) -> str:
-    return CUT_NUDGE if reply.finish == "length" else NUDGE
+    if reply.finish == "length":
+        return CUT_NUDGE
+    return WRITTEN_NUDGE if _WRITTEN_CALL.search(reply.text) else NUDGE

@@ -41,7 +41,7 @@ def own_packages(paths: Iterable[str]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Hiding:
-    """A backend whose sandboxes hide what `like` does. See `Backend` in the protocol."""
+    """A backend whose sandboxes hide what `like` does, and may use as much. See `Backend` in the protocol."""
 
     backend: Backend
     like: SandboxSpec
@@ -55,7 +55,8 @@ class Hiding:
         return self.backend.incremental
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
-        hiding = replace(spec, hidden=self.like.hidden, hidden_packages=self.like.hidden_packages)
+        like = self.like
+        hiding = replace(spec, hidden=like.hidden, hidden_packages=like.hidden_packages, limits=like.limits)
         return await self.backend.open(hiding)
 
     async def checkpoints(self, run_prefix: str) -> list[Checkpoint]:

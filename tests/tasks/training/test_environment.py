@@ -53,11 +53,13 @@ async def test_an_episode_that_solves_the_task_and_one_that_gives_up(tmp_path: P
         assert env.grade.verdict == "fail"
 
 
-async def test_work_that_was_not_submitted_counts(tmp_path: Path) -> None:
+async def test_work_that_was_not_submitted_counts_and_a_written_call_is_none(tmp_path: Path) -> None:
     async with TaskEnvironment(TASK, DockerBackend(), tmp_path) as env:
         with pytest.raises(RuntimeError, match="reset"):
             await env.reward()
         await env.reset()
+        told = await env.step(Reply(text='```json\n{"name": "shell", "arguments": {"command": "ls"}}\n```'))
+        assert "text is not run" in told.messages[-1].content
         await env.step(call("edit", **GOOD))
         assert await env.reward() == 1.0
 
