@@ -8,10 +8,17 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from support.service import Script, Service
 
 from sandboxes.ownership import KEEPER_LABEL
+
+# A machine with other work makes examples slowly, which says nothing of a test.
+hypothesis.settings.register_profile(
+    "patient", suppress_health_check=[hypothesis.HealthCheck.too_slow], deadline=None
+)
+hypothesis.settings.load_profile("patient")
 
 MISSING = "NO "
 """How the reason of a skip begins when a program, an engine or a model is missing that the test is about."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 BRIDLE = Path(sys.executable).parent / "bridle"
-QUICK = "[pytest]\naddopts = -p no:hypothesispytest -p no:asyncio\n"
+QUICK = "[pytest]\naddopts = --disable-plugin-autoload\n"
 """Plugins of this project's environment that the small one has no use for."""
 BUGGY = "def mean(values):\n    return sum(values) / (len(values) - 1)\n"
 FIXED = "def mean(values):\n    return sum(values) / len(values)\n"

@@ -33,7 +33,9 @@ def archive(folder: Path, **texts: str) -> Path:
 @pytest.fixture
 def outside_tmp() -> Iterator[Path]:
     """A folder that no folder of the sandbox's own covers."""
-    with TemporaryDirectory(dir=Path(__file__).parent, prefix="tools-") as name:
+    here = Path(__file__).parent
+    place = here if not here.is_relative_to("/tmp") else Path.home()
+    with TemporaryDirectory(dir=place, prefix="bridle-tools-") as name:
         yield Path(name)
 
 

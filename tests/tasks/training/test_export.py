@@ -57,7 +57,8 @@ def test_chat_lines_hold_what_the_model_saw_and_what_it_was_worth(run: Path, tmp
     assert {tool["function"]["name"] for tool in passed["tools"]} >= {"shell", "edit", "submit"}
     assert "window + 1" in passed["patch"]
     assert broken["messages"][2]["tool_calls"][0]["function"]["arguments"] == "{nonsense"
-    assert failed["failure"] == "outcome.partial"
+    assert failed["failure"] == "outcome.wrong"
+    assert passed["failure"] is None
     assert "feedback" not in passed
 
 
