@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 PEERS := .venv-bench/.ready
 
-.PHONY: help demo test suite lint format types contracts bench integrity table setup engine bubblewrap strace tmux model debian clean
+.PHONY: help demo test suite lint format types contracts bench integrity table setup engine bubblewrap strace tmux model ray debian clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -12,7 +12,7 @@ help:
 $(STAMP): pyproject.toml
 	@python=$$(scripts/prepare.sh) && echo "setup: making $(VENV)" >&2 && $$python -m venv $(VENV)
 	@$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	@$(BIN)/pip install --quiet --editable '.[local,ray]' --group dev
+	@$(BIN)/pip install --quiet --editable '.[local]' --group dev
 	@touch $@
 
 setup: $(STAMP)  ## make the virtual environment
@@ -49,10 +49,14 @@ types: $(STAMP)  ## mypy, strict
 contracts: $(STAMP)  ## which folder may import which
 	@$(BIN)/lint-imports
 
+ray: $(STAMP)  ## Ray, for the tests of runs on a cluster
+	@$(BIN)/python -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("ray") is None)' \
+	|| $(BIN)/pip install --quiet --editable '.[local,ray]'
+
 debian:  ## a small Debian for test images, made once; without it tests skip loudly
 	@scripts/debian_root.sh --install >/dev/null || true
 
-test: lint types contracts engine bubblewrap strace tmux model debian  ## everything that has to pass
+test: lint types contracts engine bubblewrap strace tmux model ray debian  ## everything that has to pass
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	@$(BIN)/pytest -m alone
 
