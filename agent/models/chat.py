@@ -64,7 +64,7 @@ class ChatModel:
             max_retries=0,
             timeout=limits,
             # A proxy from the environment cannot reach this machine's own services.
-            http_client=httpx.AsyncClient(timeout=limits, follow_redirects=True, trust_env=not _is_loopback(host)),
+            http_client=httpx.AsyncClient(timeout=limits, follow_redirects=True, trust_env=not is_loopback(host)),
         )
 
     @property
@@ -178,7 +178,8 @@ def _pause(state: RetryCallState) -> float:
     return _backoff(state) if asked is None else asked
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine's own."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 import h11
 import httpx
@@ -29,7 +30,7 @@ from pydantic import ValidationError
 from agent.budgets import Budgets, Spent, exceeded
 from agent.journal import Journal, ModelReplied, ModelRequested
 from agent.models.answer import Answer, AnswerTooLong, Chunk
-from agent.models.chat import ChatModel
+from agent.models.chat import ChatModel, is_loopback
 from agent.models.errors import Endpoint
 from agent.models.local import LocalModel
 from agent.models.prices import Prices, cost, parse_prices
@@ -176,7 +177,8 @@ class Gateway:
         start, seen = time.monotonic(), bytearray()
         headers = {"Authorization": f"Bearer {self.endpoint.api_key}"}
         url = f"{self.endpoint.base_url.rstrip('/')}/chat/completions"
-        async with httpx.AsyncClient(timeout=SILENCE_SECONDS, trust_env=False) as client:
+        direct = is_loopback(urlsplit(url).hostname or "")  # as ChatModel goes there
+        async with httpx.AsyncClient(timeout=SILENCE_SECONDS, trust_env=not direct) as client:
             try:
                 async with client.stream("POST", url, json=asked, headers=headers) as answer:
                     passed = {name: answer.headers[name] for name in _PASSED if name in answer.headers}
