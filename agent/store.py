@@ -126,10 +126,14 @@ class Store:
 
     def create(self) -> SessionFolder:
         """A new, empty session folder."""
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-        folder = self.sessions / name
-        folder.mkdir(parents=True, mode=0o700)
-        return SessionFolder(folder)
+        self.sessions.mkdir(parents=True, exist_ok=True)
+        while True:
+            folder = self.sessions / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+            try:
+                folder.mkdir(mode=0o700)
+            except FileExistsError:  # another session of this very second drew the same name
+                continue
+            return SessionFolder(folder)
 
     def find(self, session: str) -> SessionFolder:
         """The folder of a session, by id or by an unambiguous beginning of it; `last` is the newest."""
