@@ -118,7 +118,7 @@ class Here:
         try:
             made = await asyncio.to_thread(prepare, task, place, self.allowed)
         except BuildFailed as error:
-            return not_begun(task, number, key, error)
+            return unscored(task, number, key, "infra.build", str(error))
         self._ready.setdefault(task.name, made)
         return None
 
@@ -183,8 +183,8 @@ def _put_aside(folder: Path, number: int) -> None:
         path.replace(kept / path.name)
 
 
-def not_begun(task: Task, number: int, key: str, error: BuildFailed) -> AttemptResult:
-    """The result of an attempt at a task whose image cannot be had: not scored."""
+def unscored(task: Task, number: int, key: str, primary: str, said: str) -> AttemptResult:
+    """The result of an attempt that came to no end of its own: what failed, and what is known of it."""
     return AttemptResult(
         task=task.name,
         number=number,
@@ -192,8 +192,8 @@ def not_begun(task: Task, number: int, key: str, error: BuildFailed) -> AttemptR
         **kind_of(task).model_dump(),
         status="unscored",
         outcome=Outcome.SANDBOX_FAILED,
-        detail=str(error),
-        failure=Failure(primary="infra.build", evidence=(Evidence(line=0, text=str(error)[:500]),)),
+        detail=said,
+        failure=Failure(primary=primary, evidence=(Evidence(line=0, text=said[:500]),)),
     )
 
 

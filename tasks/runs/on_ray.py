@@ -27,14 +27,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from agent.outcomes import Outcome, UsageProblem
+from agent.outcomes import UsageProblem
 from agent.session import Interrupt
 from sandboxes.protocol import Backend
 from tasks.agents.work import Agent
 from tasks.environments.allowed import Allowed
-from tasks.failures.rules import Evidence, Failure
 from tasks.format.task import Task, load_task
-from tasks.runs.here import PAUSES, Here, kind_of
+from tasks.runs.here import PAUSES, Here, unscored
 from tasks.runs.results import AttemptResult
 
 _PREFIX = "bridle-ray-"
@@ -93,7 +92,7 @@ class OnRay:
     async def make(self, task: Task, number: int, key: str, folder: Path, interrupt: Interrupt) -> AttemptResult:
         """See Executor."""
         import ray
-        from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+        from ray.exceptions import RayError
 
         packed = await asyncio.to_thread(_pack, task.folder)
         settings = (
@@ -112,15 +111,16 @@ class OnRay:
             except asyncio.CancelledError:
                 ray.cancel(job, force=False)
                 raise
-            except RayTaskError as error:
-                raise UsageProblem(f"{task.name} on a node: {error.cause}") from error
-            except (RayError, GetTimeoutError) as error:
-                lost = f"{type(error).__name__} ({tries} times)"
+            except RayError as error:
+                cause = getattr(error, "cause", None)  # what the attempt itself raised
+                if isinstance(cause, UsageProblem):
+                    raise UsageProblem(f"{task.name} on a node: {cause}") from error
+                lost = f"{cause or type(error).__name__} ({tries} times)"
                 await asyncio.sleep(pause)
                 continue
             await asyncio.to_thread(_unpack, files, folder)
             return AttemptResult.model_validate_json(said)
-        return _lost(task, number, key, lost)
+        return unscored(task, number, key, "infra.daemon", f"no node made this attempt: {lost}")
 
 
 async def _result_of(job: Any) -> tuple[bytes, bytes]:
@@ -192,18 +192,3 @@ def _unpack(data: bytes, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         tar.extractall(folder, filter="data")
-
-
-def _lost(task: Task, number: int, key: str, why: str) -> AttemptResult:
-    """The result of an attempt that no node brought to an end: not scored."""
-    said = f"the nodes that made this attempt were lost: {why}"
-    return AttemptResult(
-        task=task.name,
-        number=number,
-        key=key,
-        **kind_of(task).model_dump(),
-        status="unscored",
-        outcome=Outcome.SANDBOX_FAILED,
-        detail=said,
-        failure=Failure(primary="infra.daemon", evidence=(Evidence(line=0, text=said),)),
-    )

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from agent.models.protocol import Message, ModelError, Reply, Request, ToolSpec
-from agent.outcomes import Outcome
+from agent.outcomes import Outcome, UsageProblem
 from agent.repository.stream import PatchProblem
 from sandboxes.protocol import Backend
 from tasks.agents.work import Agent, Attempt, Ended, work
@@ -69,6 +69,8 @@ class TaskEnvironment:
 
     async def reset(self) -> Step:
         """Begin an episode; one under way is given up. Raises UsageProblem, SandboxError."""
+        if self._task.file.steps:
+            raise UsageProblem(f"{self._task.name} has steps, and an episode is one session: choose another task")
         await self._give_up()
         if self._prepared is None:
             self._prepared = await asyncio.to_thread(prepare, self._task, self._folder / "task")

@@ -68,6 +68,9 @@ def test_a_node_killed_in_mid_run_loses_nothing(cluster: Any, tmp_path: Path) ->
     for number in (1, 2, 3):
         folder = tmp_path / "out" / "attempts" / TASK.name / str(number)
         assert {"result.json", "journal.jsonl", "patch.diff"} <= {path.name for path in folder.iterdir()}
+    command = ["suite", "run", str(TASK), "--agent", "oracle", "--out", str(tmp_path / "by-command")]
+    done = bridle(*command, "--executor", "ray", "--ray-address", cluster.address, "--min-pass-rate", "1")
+    assert done.code == 0, done.err
 
 
 def test_without_a_cluster_one_sentence(tmp_path: Path) -> None:

@@ -163,6 +163,9 @@ def test_a_model_that_fails_is_unscored_and_made_again_next_time(tmp_path: Path,
     assert (result.status, result.tries, result.grade) == ("unscored", 2, None)
     assert result.failure is not None
     assert result.failure.primary == "infra.provider"
+    attempt = tmp_path / "out" / "attempts" / "bug-rolling-mean" / "1"
+    assert "session.started" in (attempt / "tries" / "1" / "journal.jsonl").read_text()
+    assert "session.started" in (attempt / "journal.jsonl").read_text()
 
 
 def test_any_command_line_is_an_agent_and_harbors_test_sh_a_grader(tmp_path: Path) -> None:
@@ -237,3 +240,23 @@ def test_an_agent_that_does_not_fit_a_task_is_refused_before_the_run(tmp_path: P
     assert done.code == 2
     assert "bug-rolling-mean names none in bridle.verify" in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_limit_of_the_run_ends_it_with_a_report(tmp_path: Path, service: Start) -> None:
+    wrong = ("edit", {**EDIT[1], "new": "len(values) - window + 2)]"})
+    model = service([Answer(calls=[wrong], prompt_tokens=5000), submit()])
+    command = ["suite", "run", str(ROLLING), "--model", "scripted", "--base-url", model.url, "--jobs", "1"]
+    done = bridle(*command, "--attempts", "3", "--run-tokens", "5000", "--out", str(tmp_path / "out"))
+    assert done.code == 4, done.err
+    assert "and its limit is 5000" in done.err
+    assert [each["number"] for each in results(tmp_path / "out")] == [1]
+
+
+def test_the_time_of_a_run_ends_what_is_under_way(tmp_path: Path) -> None:
+    command = ["suite", "run", str(ROLLING), "--agent", "command:sleep 60", "--out", str(tmp_path / "out")]
+    begun = time.monotonic()
+    done = bridle(*command, "--run-time", "3", "--json")
+    assert done.code == 4, done.err
+    assert "3 s have passed, the run's limit" in json.loads(done.out)["ending"]["problems"]
+    assert time.monotonic() - begun < 40
+    assert results(tmp_path / "out") == []

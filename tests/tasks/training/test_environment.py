@@ -14,7 +14,7 @@ import pytest
 import tasks
 from agent.journal import ModelReplied, SessionEnded, read_events
 from agent.models.protocol import Reply, ToolCall
-from agent.outcomes import Outcome
+from agent.outcomes import Outcome, UsageProblem
 from sandboxes.docker.backend import DockerBackend
 from tasks.format.task import load_task
 from tasks.training.environment import TaskEnvironment
@@ -69,6 +69,13 @@ async def test_budgets_hold_and_end_the_episode(tmp_path: Path) -> None:
         await env.reset()
         last = await env.step(call("shell", command="true"))
         assert (last.done, last.outcome) == (True, Outcome.BUDGET)
+
+
+async def test_a_task_with_steps_is_no_environment(tmp_path: Path) -> None:
+    steps = load_task(Path(__file__).parents[1] / "examples" / "harbor" / "steps")
+    async with TaskEnvironment(steps, DockerBackend(), tmp_path) as env:
+        with pytest.raises(UsageProblem, match="has steps"):
+            await env.reset()
 
 
 def test_the_example_of_the_docs_runs(tmp_path: Path) -> None:

@@ -1,0 +1,189 @@
+"""Agents that are a script or a command line: run in a sandbox of the task, and what they changed is taken."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tarfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from agent.budgets import Spent
+from agent.journal import (
+    CallFinished,
+    CallStarted,
+    Journal,
+    PatchTaken,
+    SandboxOpened,
+    SessionEnded,
+    SessionStarted,
+)
+from agent.models.protocol import ModelError
+from agent.outcomes import Outcome, UsageProblem
+from agent.repository.changes import take_out
+from agent.repository.ignored import IgnoreRules
+from agent.repository.patch import write_patch
+from agent.settings import Settings
+from agent.workspace import open_workspace, set_up_git
+from sandboxes.protocol import WORKSPACE, Sandbox
+from tasks.agents.pacing import Pace
+from tasks.agents.work import Agent, Attempt, Ended
+from tasks.environments import outside
+
+if TYPE_CHECKING:
+    from tasks.agents.gateway import Gateway
+
+MAX_OUTPUT = 32768
+_PLACE = "/tmp/task"  # noqa: S108 -- inside
+
+
+async def work_by_script(agent: Agent, attempt: Attempt) -> Ended:
+    """Run the agent's script, its command or the task's solution. Raises SandboxError, PatchProblem."""
+    with _journal(attempt, agent) as journal:
+        if agent.kind == "nop":
+            attempt.patch.write_bytes(b"")
+            ended = Ended(outcome=Outcome.DONE, detail="did nothing")
+        else:
+            try:
+                ended = await _in_sandbox(agent, attempt, journal)
+            except ModelError as error:
+                ended = Ended(outcome=Outcome.MODEL_FAILED, detail=str(error))
+        journal.append(SessionEnded(outcome=ended.outcome, detail=ended.detail, resumable=False), durable=True)
+    return ended
+
+
+def _journal(attempt: Attempt, agent: Agent) -> Journal:
+    for left in (attempt.journal, attempt.journal.with_suffix(".head")):
+        left.unlink(missing_ok=True)  # of a try that is made again
+    journal = Journal(attempt.journal)
+    task = attempt.prepared.task
+    journal.append(
+        SessionStarted(
+            session=f"{task.name}/{attempt.folder.name}",
+            version=version("bridle"),
+            task=task.instruction,
+            repository=str(attempt.prepared.repository.root),
+            options={"agent": agent.kind},
+        )
+    )
+    return journal
+
+
+async def _in_sandbox(agent: Agent, attempt: Attempt, journal: Journal) -> Ended:
+    """Run a script or a command line in a sandbox of the task, then take what it changed."""
+    prepared, task = attempt.prepared, attempt.prepared.task
+    async with _model(agent, journal, attempt.pace) as gateway, _sandbox(attempt, journal, gateway) as sandbox:
+        argv = await _argv(agent, attempt, sandbox)
+        said = _script(agent) or (" ".join(argv) if agent.kind == "command" else f"the {agent.kind} solution")
+        journal.append(CallStarted(call="agent", tool="shell", arguments=said[:MAX_OUTPUT]))
+        env = {"BRIDLE_TASK": f"{_PLACE}/instruction.md", **(gateway.environment if gateway else {})}
+        if agent.kind in ("oracle", "wrong"):
+            table = f"{task.folder / 'task.toml'}: solution.env"
+            env |= prepared.allowed.filled(table, task.file.solution.env)
+            env["BRIDLE_SOLUTION"] = f"{_PLACE}/solution/solve.sh"
+        limit = task.file.agent.timeout_sec
+        result = await sandbox.exec(argv, cwd=prepared.workdir, env=env, timeout=limit, max_output=MAX_OUTPUT)
+        facts = {"exit_code": result.exit_code, "ending": result.ending}
+        journal.append(
+            CallFinished(
+                call="agent",
+                tool="shell",
+                ok=result.exit_code == 0,
+                text=result.output.text(),
+                facts=facts,
+                seconds=round(result.seconds, 3),
+            )
+        )
+        await sandbox.stop()
+        stream = sandbox.download(WORKSPACE)
+        with IgnoreRules(prepared.repository) as rules:
+            spool = attempt.folder / "changes"
+            ignored = (
+                rules if prepared.made is None else _nothing
+            )  # an image's folder is no repository to its task
+            changes = await take_out(stream, prepared.base, prepared.archive, ignored, spool=spool)
+        patch = await asyncio.to_thread(write_patch, changes, attempt.patch)
+        await outside.take(prepared, sandbox, attempt.outside)
+        shutil.rmtree(spool, ignore_errors=True)
+        outcome, detail = Outcome.DONE, f"exit code {result.exit_code}"
+        if result.ending == "timeout":
+            outcome, detail = Outcome.BUDGET, f"{limit:g} s have passed, the task's limit"
+        elif gateway and gateway.over:
+            outcome, detail = Outcome.BUDGET, f"the budget is used up: {gateway.over}"
+        elif gateway and gateway.problem:
+            outcome, detail = Outcome.MODEL_FAILED, gateway.problem
+        journal.append(
+            PatchTaken(outcome=outcome, detail=detail, files=patch.files, added=patch.added, removed=patch.removed)
+        )
+    return Ended(outcome=outcome, detail=detail, spent=gateway.spent if gateway else Spent())
+
+
+def _nothing(_: bytes) -> bool:
+    """Nothing is ignored."""
+    return False
+
+
+@asynccontextmanager
+async def _model(agent: Agent, journal: Journal, pace: Pace) -> AsyncIterator[Gateway | None]:
+    """The model of a command that is given one."""
+    if not agent.options:
+        yield None
+        return
+    from tasks.agents.gateway import gateway_for  # with the client of a service, which takes a second to import
+
+    async with gateway_for(Settings(**agent.options), journal, pace) as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def _sandbox(attempt: Attempt, journal: Journal, gateway: Gateway | None) -> AsyncIterator[Sandbox]:
+    prepared = attempt.prepared
+    spec, source = prepared.spec("suite.work", attempt.state), attempt.pool
+    if gateway is not None:
+        spec, source = replace(spec, network=gateway.network, egress=gateway.egress), attempt.backend
+    sandbox = await open_workspace(source, spec, prepared.archive, WORKSPACE)
+    try:
+        journal.append(
+            SandboxOpened(
+                run_id=spec.run_id, name=sandbox.name, image=spec.image, backend=attempt.pool.name, seconds=0.0
+            )
+        )
+        await set_up_git(sandbox, prepared.base, None)
+        await outside.fill(prepared, sandbox)
+        yield sandbox
+    finally:
+        await sandbox.close()
+
+
+async def _argv(agent: Agent, attempt: Attempt, sandbox: Sandbox) -> list[str]:
+    """The command to run, with what it needs brought in."""
+    task = attempt.prepared.task
+    await sandbox.write(f"{_PLACE}/instruction.md", task.instruction.encode())
+    if agent.kind == "command":
+        return [sandbox.shell, "-c", agent.command]
+    if script := _script(agent):
+        await sandbox.write(f"{_PLACE}/script.sh", script.encode())
+        return [sandbox.shell, f"{_PLACE}/script.sh"]
+    if task.solution is None:
+        raise UsageProblem(f"{task.folder}/solution/solve.sh: there is none, so the oracle cannot work")
+    kit = attempt.folder / "solution.tar"
+    with tarfile.open(kit, "w") as tar:
+        tar.add(task.solution.parent, "solution")
+    try:
+        await sandbox.upload(kit, _PLACE)
+    finally:
+        kit.unlink()
+    if agent.kind == "wrong":
+        await sandbox.write(f"{_PLACE}/script.sh", task.wrong[agent.number].read_bytes())
+        return [sandbox.shell, f"{_PLACE}/script.sh"]
+    return [sandbox.shell, f"{_PLACE}/solution/solve.sh"]
+
+
+def _script(agent: Agent) -> str:
+    """The text of an agent that is a script; else nothing."""
+    if agent.kind == "cheats":
+        return agent.scripts[agent.number][1]
+    return agent.command if agent.kind == "script" else ""
