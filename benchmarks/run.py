@@ -75,14 +75,15 @@ def versions() -> dict[str, str]:
 
 
 def merged(new: Run, subjects: list[str]) -> Run:
-    """A run of some subjects in place of the same ones of an older run."""
+    """A run of some subjects in place of the same ones of an older run; of both loads the higher one is told."""
     try:
         old = Run.model_validate_json(RESULTS.read_bytes())
     except FileNotFoundError:
         return new
     kept = [figure for figure in old.figures if figure.subject not in subjects]
     figures = sorted([*kept, *new.figures], key=lambda each: SUBJECTS.index(each.subject))
-    return new.model_copy(update={"figures": figures})
+    together = {"load": max(old.load, new.load), "seconds": round(old.seconds + new.seconds, 1)}
+    return new.model_copy(update={"figures": figures, **together})
 
 
 def main() -> None:

@@ -97,7 +97,7 @@ def prepare(task: Task, folder: Path, allowed: Allowed | None = None) -> Prepare
     if image is not None and not _own_files(task):
         with working_folder(image) as pieces:
             name = image.workdir.rpartition("/")[2].encode()
-            folders = import_workspace(iter(()) if pieces is None else pieces, name, root, task.name)
+            folders = import_workspace(pieces, name, root, task.name)
     else:
         _copy_files(task, root)
     repository = open_repository(root)

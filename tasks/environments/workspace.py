@@ -73,9 +73,14 @@ class _Reading:
 
 
 def import_workspace(
-    pieces: Iterator[bytes], root: bytes, repository: Path, message: str, more: Mapping[str, Path] | None = None
+    pieces: Iterator[bytes] | None,
+    root: bytes,
+    repository: Path,
+    message: str,
+    more: Mapping[str, Path] | None = None,
 ) -> tuple[str, ...]:
     """Make `repository` a git repository with one commit of the tar stream `pieces`, its members named `root/...`.
+    Without a stream, the commit is empty.
 
     `more` are files of the host on top, by path; they take the place of what is in their way. Returns the folders
     that hold no file, which git does not keep. Blocking. Raises UsageProblem.
@@ -88,7 +93,8 @@ def import_workspace(
         (repository / ".git" / "info" / "attributes").write_text(_UNCONVERTED)
         with feed.open("wb+") as out:
             reading = _Reading(out)
-            _read(pieces, root, reading)
+            if pieces is not None:
+                _read(pieces, root, reading)
             for path, file in (more or {}).items():
                 reading.add(path.encode("utf-8", "surrogateescape"), file)
             _commit(reading, message)

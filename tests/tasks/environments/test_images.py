@@ -15,9 +15,11 @@ from support.images import EXAMPLES_BASE, busybox, examples_base
 from support.project import bridle
 from support.service import Answer, Script, Service, submit
 
+from agent.journal import CallFinished, read_events
 from sandboxes.docker.backend import DockerBackend
 from sandboxes.docker.engine import Engine
 from sandboxes.docker.images import BuildFailed
+from sandboxes.protocol import WORKSPACE
 from tasks.agents.work import parse_agent
 from tasks.environments.allowed import Allowed
 from tasks.environments.images import task_image
@@ -28,6 +30,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine", "base")]
 HARBOR = Path(__file__).parents[1] / "examples" / "harbor"
 
 
+WRITE = 'echo hi > /out/hi.txt\n[ "$PWD" = / ] || echo hi > hi.txt\n'
 LOOK = """
 mkdir -p /logs/verifier
 find / -xdev -name "*planted*" 2>/dev/null
@@ -209,3 +212,20 @@ def test_a_sandbox_that_is_not_healthy_is_not_scored(task: Path, tmp_path: Path)
     (result,) = asyncio.run(made.run())
     assert (result.status, result.grade) == ("unscored", None)
     assert "`echo no service; false` failed 2 times: no service" in result.detail
+
+
+@pytest.mark.parametrize("workdir", ["", "/not/in/the/image"])
+def test_where_the_image_has_no_working_folder_the_workspace_is_empty(tmp_path: Path, workdir: str) -> None:
+    task = tmp_path / "bare"
+    (task / "tests").mkdir(parents=True)
+    (task / "solution").mkdir()
+    where = f'workdir = "{workdir}"\n' if workdir else ""
+    (task / "task.toml").write_text(f'[environment]\ndocker_image = "{EXAMPLES_BASE}"\n{where}')
+    (task / "instruction.md").write_text("Write hi to /out/hi.txt and to hi.txt of the working folder.\n")
+    (task / "solution" / "solve.sh").write_text(f"set -e\nls {workdir or WORKSPACE}\nmkdir /out\n{WRITE}")
+    reward = f"test -s /out/hi.txt{f' && test -s {workdir}/hi.txt' if workdir else ''} && echo 1 || echo 0"
+    (task / "tests" / "test.sh").write_text(f"({reward}) > /logs/verifier/reward.txt\n")
+    assert run(task, "oracle", tmp_path / "out")["status"] == "pass"
+    journal = read_events(tmp_path / "out" / "attempts" / "bare" / "1" / "journal.jsonl")
+    (said,) = [each.text for each in journal if isinstance(each, CallFinished)]
+    assert said == "", "the workspace held something"
