@@ -112,7 +112,8 @@ async def test_killed_at_fifty_points(
         living.link.send("are you well?")
         assert living.hear() == [has["session"]] * 3
         living.process.join(LIMIT_SECONDS)
-        assert things(client) == before
+        # Not equal: a clean may also take what others left here long ago.
+        assert things(client) <= before
     finally:
         living.kill()
         await sweep(store, [DockerBackend()], all_sessions=True)
