@@ -1,7 +1,8 @@
 """The `process` tool: background processes that `shell` started, listed, read, written to and stopped.
 
 Threat model: what a process writes is the agent's: it is bounded and stripped of escapes, as everywhere. The input
-is the model's text, for a program that it has started itself: writing and stopping are as good as running.
+is the model's text, for a program that it has started itself: stopping is as good as running, and what is typed
+has the effects it would have in a shell, as one may read it (see `tools/commands/typed.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from sandboxes.protocol import (
     SandboxError,
     SandboxLost,
 )
-from tools.protocol import Arguments, Effect, Effects, Preview, ToolResult, Workbench
+from tools.protocol import Arguments, Cause, Effect, Effects, Preview, Talk, ToolResult, Workbench
+from tools.shell_effects import Found
 from tools.text import one_line, plural, signal_name, terminal_text, visible
 
 MAX_WAIT = 600
@@ -84,15 +86,22 @@ class Process:
     arguments: ClassVar[type[Arguments]] = ProcessArguments
 
     def effects(self, args: ProcessArguments, bench: Workbench) -> Effects:
-        """Looking changes nothing; input can make a process do anything."""
+        """Looking changes nothing; input can make a process do what it says."""
+        if args.action == "write":
+            return _typed(args, bench).effects - {Effect.READ, Effect.SECRET} | {Effect.RUN}
         return frozenset({Effect.READ if args.action in ("list", "read") else Effect.RUN})
 
     async def preview(self, args: ProcessArguments, bench: Workbench) -> Preview:
-        """The action, and all of the input."""
+        """The action, all of the input, and what in it has its effects."""
         what = f" {args.process}" if args.process else ""
         ends = "\n(then the end of its input)" if args.eof else ""
         detail = visible(args.input) + ends if args.action == "write" else ""
-        return Preview(f"process {args.action}{what} {one_line(args.input)}".rstrip(), detail=detail)
+        causes = _typed(args, bench).causes if args.action == "write" else ()
+        return Preview(
+            f"process {args.action}{what} {one_line(args.input)}".rstrip(),
+            detail=detail,
+            causes=tuple(cause for cause in causes if cause.effect is not Effect.SECRET),
+        )
 
     async def run(self, args: ProcessArguments, bench: Workbench) -> ToolResult:
         """Do it; what cannot be done says which processes there are."""
@@ -149,7 +158,29 @@ async def _read(bench: Workbench, process: int, after: int | None, wait: float) 
     return _told(bench, part, after)
 
 
+def _talk(bench: Workbench, process: int) -> Talk:
+    """What is known of a process; nothing of one that another run of the session started."""
+    return bench.talks.get(process, Talk("", ""))
+
+
+def whole_input(args: ProcessArguments, bench: Workbench) -> str:
+    """The input, with what was typed before of the line that it goes on with."""
+    from tools.commands.typed import whole  # with the parser: not needed to start Bridle
+
+    return whole(_talk(bench, args.process), args.input)
+
+
+def _typed(args: ProcessArguments, bench: Workbench) -> Found:
+    from tools.commands.typed import typed  # with the parser: not needed to start Bridle
+
+    found = typed(_talk(bench, args.process), args.input)
+    cause = Cause(Effect.RUN, one_line(args.input, 200), "is input of a process that runs")
+    return Found(found.effects, (cause, *found.causes))
+
+
 async def _write(bench: Workbench, process: int, args: ProcessArguments) -> ToolResult:
+    talk = _talk(bench, process)
+    bench.talks[process] = talk._replace(text=talk.text + args.input)
     await bench.sandbox.process_write(process, args.input.encode(), eof=args.eof)
     return await new_output(bench, process, args.wait)
 

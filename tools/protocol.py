@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -77,6 +77,14 @@ def _texts(value: Any) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
+class Talk(NamedTuple):
+    """A background process that can be typed to: the line that started it, where, and all that was typed."""
+
+    command: str
+    cwd: str
+    text: str = ""
+
+
 @dataclass(slots=True)
 class Workbench:
     """What tools work on: the sandbox and the little state that lasts from call to call.
@@ -90,6 +98,7 @@ class Workbench:
     cwd: str = WORKSPACE
     live: Callable[[bytes], None] | None = None
     seen: dict[int, int] = field(default_factory=dict)
+    talks: dict[int, Talk] = field(default_factory=dict)
     secrets: Secrets = field(default_factory=Secrets)
 
 

@@ -23,7 +23,7 @@ from sandboxes.protocol import WORKSPACE, ExecResult, FileError, PtySize, Sandbo
 from tools.output import printed
 from tools.paths import explain
 from tools.process import FIRST_SECONDS, new_output
-from tools.protocol import Arguments, Cause, Effect, Effects, Preview, ToolResult, Workbench
+from tools.protocol import Arguments, Cause, Effect, Effects, Preview, Talk, ToolResult, Workbench
 from tools.shell_effects import explained, shell_effects
 from tools.text import one_line, signal_name, visible
 
@@ -195,7 +195,7 @@ async def _in_background(args: ShellArguments, bench: Workbench) -> ToolResult:
     argv = [*_shell(bench), "-c", args.command]
     try:
         process = await bench.sandbox.start(argv, cwd=bench.cwd, pty=TERMINAL if args.pty else None)
-        bench.seen[process] = 0
+        bench.seen[process], bench.talks[process] = 0, Talk(args.command, bench.cwd)
         result = await new_output(bench, process, FIRST_SECONDS)
     except (SandboxLost, FileError):
         raise

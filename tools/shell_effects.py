@@ -10,6 +10,7 @@ Reading anywhere in the sandbox is reading: it holds nothing of the user's but t
 
 from __future__ import annotations
 
+import posixpath
 from typing import NamedTuple
 
 from tools.protocol import EVERY_EFFECT, Cause, Effect, Effects
@@ -22,6 +23,12 @@ class Found(NamedTuple):
     causes: tuple[Cause, ...]
 
 
+def folder(cwd: str) -> frozenset[str] | None:
+    """The one folder that a line runs in; None when it is not known."""
+    path = posixpath.normpath(cwd)
+    return frozenset({"/" + path.lstrip("/")}) if path.startswith("/") else None
+
+
 def shell_effects(command: str, cwd: str) -> Effects:
     """Every effect that `command`, run in the directory `cwd` of the sandbox, is seen or feared to have."""
     return explained(command, cwd).effects
@@ -29,15 +36,11 @@ def shell_effects(command: str, cwd: str) -> Effects:
 
 def explained(command: str, cwd: str) -> Found:
     """The same, with the parts of the command that have the effects."""
-    import posixpath
-
     from tools.commands.grammar import UnreadableError
     from tools.commands.scene import Scene  # with the parser: not needed to start Bridle
     from tools.commands.walk import Reader
 
-    folder = posixpath.normpath(cwd)
-    folders = frozenset({"/" + folder.lstrip("/")}) if folder.startswith("/") else None
-    reader, scene = Reader(), Scene(folders, folders)
+    reader, scene = Reader(), Scene(folder(cwd), folder(cwd))
     try:
         reader.line(command, scene)
         reader.finish(scene)

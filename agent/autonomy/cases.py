@@ -12,6 +12,7 @@ from agent.autonomy.calls import Call, Part, describe
 from agent.autonomy.remembered import Shape, shape_of
 from agent.models.protocol import ToolCall
 from sandboxes.protocol import FileError
+from tools.process import ProcessArguments, whole_input
 from tools.protocol import EVERY_EFFECT, Arguments, Effect, Effects, Preview, Tool, Workbench
 
 MAX_SHOWN = 16_000
@@ -58,6 +59,9 @@ def session_case(
 def tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, insist: str) -> Case:
     arguments = args.model_dump(mode="json", exclude_unset=True)
     effects = tool.effects(args, bench) or EVERY_EFFECT
+    seen = args.model_dump(mode="json")
+    if isinstance(args, ProcessArguments):
+        seen["input"] = whole_input(args, bench)
 
     def edited(changed: dict[str, Any]) -> Case:
         try:
@@ -75,7 +79,7 @@ def tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, ins
         cwd=bench.cwd,
         preview=lambda: tool.preview(args, bench),
         edited=edited,
-        described=describe(tool.name, args.model_dump(mode="json"), effects, bench.cwd),
+        described=describe(tool.name, seen, effects, bench.cwd),
         insist=insist,
     )
 

@@ -28,6 +28,7 @@ WORDS_A_STEP = 16
 def judge(call: Call) -> Text:
     """Note what the command could do; what it prints, as far as is known."""
     call.reader.step(1 + len(call.words) // WORDS_A_STEP)
+    call.reader.places.add(call.scene.folders)
     while call.words and call.words[0].literal == "":
         call.add({Effect.RUN}, "has an empty name")
         return ANY

@@ -36,7 +36,7 @@ _SKIPPED = frozenset(
 
 
 class Reader:
-    """Reads one line, and the lines in it. `functions` are those defined so far."""
+    """Reads one line, and the lines in it. `functions` are those defined so far, `places` where commands run."""
 
     def __init__(self) -> None:
         self.findings = Findings()
@@ -44,6 +44,7 @@ class Reader:
         self.called: set[str] = set()
         self.assigned: Counter[str] = Counter()
         self.traps: list[tuple[Text, Scene]] = []
+        self.places: set[places.Folders] = set()
         self.steps = 0
         self.depth = 0
 

@@ -20,7 +20,8 @@ from agent.autonomy.rules import Placed, Rule
 from agent.journal import AnyEvent, GateDecided, LevelChanged
 from agent.models.protocol import ToolCall
 from sandboxes.protocol import SandboxLost
-from tools.protocol import EVERY_EFFECT, Effect, Preview, Workbench
+from tools.process import Process, ProcessArguments
+from tools.protocol import EVERY_EFFECT, Effect, Preview, Talk, Workbench
 from tools.shell import Shell
 
 READ, WRITE, NETWORK, OUTSIDE = Effect.READ, Effect.WRITE, Effect.NETWORK, Effect.OUTSIDE
@@ -563,3 +564,13 @@ async def test_a_level_lowered_meanwhile_counts_for_the_same_call(claim: Any, be
     assert (await shell(d, "curl example.org")).verdict == "allow"
     d.gate.level = Level.PLAN
     assert (await shell(d, "curl example.org")).verdict == "deny"
+
+
+async def test_a_line_typed_in_pieces_meets_the_rules_that_it_meets_whole(bench: Workbench) -> None:
+    events: list[AnyEvent] = []
+    push = Placed("deny", Rule(commands=["git push *"]), "bridle.toml", 1)
+    gate = Gate(Level.FULL, AbsentApprover(), events.append, rules=[push])
+    typed = Workbench(bench.sandbox, talks={1: Talk("bash", "/workspace", "ls\ngit ")})
+    args = ProcessArguments(action="write", process=1, input="push\n")
+    call = ToolCall(id="call_1", name="process", arguments=args.model_dump_json())
+    assert (await gate.review(call, Process(), args, typed)).verdict == "deny"
