@@ -17,10 +17,13 @@ from tools.protocol import EVERY_EFFECT, Cause, Effect, Effects
 
 
 class Found(NamedTuple):
-    """The effects of a line, and where each but reading comes from."""
+    """The effects of a line, and where each but reading comes from. `emptied` are the folders, as patterns, of
+    which everything may be deleted; None is one that is not known.
+    """
 
     effects: Effects
     causes: tuple[Cause, ...]
+    emptied: frozenset[str | None] = frozenset()
 
 
 def folder(cwd: str) -> frozenset[str] | None:
@@ -47,5 +50,9 @@ def explained(command: str, cwd: str) -> Found:
     except (UnreadableError, RecursionError) as error:
         why = str(error) if isinstance(error, UnreadableError) else "is too deeply nested"
         cause = f"the line {why}"
-        return Found(EVERY_EFFECT, tuple(Cause(e, command[:200], cause) for e in Effect if e is not Effect.READ))
-    return Found(reader.findings.effects, reader.findings.causes)
+        return Found(
+            EVERY_EFFECT,
+            tuple(Cause(e, command[:200], cause) for e in Effect if e is not Effect.READ),
+            frozenset({None}),
+        )
+    return Found(reader.findings.effects, reader.findings.causes, frozenset(reader.findings.emptied))

@@ -23,7 +23,7 @@ from agent.autonomy.roles import Role, roles
 from sandboxes.protocol import WORKSPACE
 from tools.paths import resolve, write_effects
 from tools.protocol import EVERY_EFFECT, Effect, Effects
-from tools.shell_effects import shell_effects
+from tools.shell_effects import explained, shell_effects
 
 HOME = "/home/agent"
 MAX_PLACES = 2000
@@ -57,7 +57,8 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call as rules see it. `parts` is never empty. `guards`: why it is never allowed silently, see guarded.
-    `cwd` is the directory it runs in.
+    `cwd` is the directory it runs in. `emptied` are the folders, as patterns, of which it may delete everything;
+    None is one that is not known.
     """
 
     tool: str
@@ -66,24 +67,37 @@ class Call:
     parts: tuple[Part, ...] = ()
     guards: tuple[str, ...] = ()
     cwd: str = WORKSPACE
+    emptied: frozenset[str | None] = frozenset()
 
 
 def describe(tool: str, arguments: Mapping[str, Any], effects: Effects, cwd: str) -> Call:
     """Take a call apart. `effects` are what its tool claims; `cwd` is where it would run. Never raises."""
     effects = effects or EVERY_EFFECT
+    emptied: frozenset[str | None] = frozenset()
     match tool, arguments:
         case "shell", {"command": str(line)}:
             parts = _of_line(line, cwd)
+            emptied = _emptied(line, cwd, parts)
         case "process", {"action": "write", "input": str(text)}:
             # It may be read by a shell, or by anything else.
             parts = [replace(part, open=True) for part in _of_line(text, cwd)]
+            emptied = _emptied(text, "", parts)  # in whichever folder the process is by now
         case "git", {"action": "commit"}:
             parts = [Part(effects, Command(tuple(map(Word, ("git", "commit")))), _listed(arguments))]
         case _:
             named = arguments.get("path")
             places = (Place(resolve(named)),) if isinstance(named, str) and named else ()
             parts = [Part(effects, None, (*places, *_listed(arguments)))]
-    return Call(tool, arguments, effects, _settled(parts, effects), cwd=cwd)
+    return Call(tool, arguments, effects, _settled(parts, effects), cwd=cwd, emptied=emptied)
+
+
+def _emptied(line: str, cwd: str, parts: list[Part]) -> frozenset[str | None]:
+    """What the line may delete all of, and what each part that is found in it may, wherever it runs."""
+    found = set(explained(line, cwd).emptied)
+    for part in parts:
+        if Effect.DESTROY in part.effects and part.command is not None and len(part.command.text) <= MAX_JUDGED:
+            found |= explained(part.command.text, "").emptied - {None}
+    return frozenset(found)
 
 
 def _listed(arguments: Mapping[str, Any]) -> tuple[Place, ...]:

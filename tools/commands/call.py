@@ -16,6 +16,7 @@ from tools.protocol import Effect
 if TYPE_CHECKING:
     from tools.commands.walk import Reader
 
+_FILES_ONLY = frozenset(["unlink", "shred", "wipe", "truncate", "dd", "cp", "install", "tee", "ln"])
 READ_ONLY = frozenset({Effect.READ})
 _REMOTE = re.compile(
     r"(?:\w[\w+.-]*)://(?!(?:localhost|127(?:\.\d+){3}|\[::1\]|0\.0\.0\.0)(?:[:/?#'\"\s]|$))|^[\w.-]+@[\w.-]+:|/dev/(?:tcp|udp)/"
@@ -72,6 +73,27 @@ class Call:
         """Note that it deletes there."""
         beyond = places.writing(place, self.scene.folders) - {Effect.WRITE}
         self.add(beyond | {Effect.DESTROY}, f"deletes {place.shown()[:80] or 'what is not known'}")
+        if self._deletes_folders():
+            self.empty(place)
+
+    def empty(self, place: Text) -> None:
+        """Note that a folder there, or everything in it, may be gone."""
+        if not (self.scene.narrow and any(part.kind == "below" for part in place.parts)):
+            self.reader.findings.emptied.update(places.emptied(place, self.scene.folders))
+
+    def _deletes_folders(self) -> bool:
+        """Without -r, `rm` leaves folders alone; what it deletes in one, it does file by file."""
+        return self.name not in _FILES_ONLY and (self.name != "rm" or any(map(_may_recurse, self.args)))
+
+
+def _may_recurse(word: Text) -> bool:
+    """May the word be `-r`? A pattern may match a file of that name."""
+    known = word.literal
+    if known is not None:
+        return re.match(r"--r|-\w*[rR]", known) is not None
+    if word.many or any(part.kind not in {"lit", "glob"} for part in word.parts):
+        return word.may_be_option()
+    return places.may_match(word, ("-r", "-R", "-rf", "-fr"))
 
 
 def scan(row: Row, args: list[Text]) -> list[Item]:

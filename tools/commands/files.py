@@ -28,6 +28,8 @@ def copy(call: Call, row: Row) -> None:
             call.write(joined(into, lit("/" + name)))
         if source.literal == "/dev/null":
             call.delete(into)
+        if call.name == "mv" and source.is_literal:
+            call.empty(source)
 
 
 def link(call: Call, row: Row) -> None:

@@ -11,11 +11,15 @@ MAX_CAUSES = 40
 
 
 class Findings:
-    """Effects and their causes, in the order in which they were found."""
+    """Effects and their causes, in the order in which they were found.
+
+    `emptied` are the folders, as patterns, of which everything may be deleted; None is one that is not known.
+    """
 
     def __init__(self) -> None:
         self._effects: set[Effect] = set()
         self._causes: dict[Cause, bool] = {}
+        self.emptied: set[str | None] = set()
 
     def add(self, effects: Iterable[Effect], text: str, reason: str, *, general: bool = False) -> None:
         """Note that the sub-command `text` could have `effects`, and why.
@@ -30,6 +34,7 @@ class Findings:
     def everything(self, text: str, reason: str) -> None:
         """Note that what `text` does cannot be told."""
         self.add(EVERY_EFFECT, text, reason)
+        self.emptied.add(None)
 
     @property
     def effects(self) -> Effects:

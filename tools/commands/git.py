@@ -127,9 +127,17 @@ def config(call: Call, row: Row) -> None:
 
 def remove(call: Call, row: Row) -> None:
     """`git rm`: with --cached only from the index."""
-    flags = options(scan(row, call.args))
+    items = scan(row, call.args)
+    flags = options(items)
     only_index = {"--cached", "-n", "--dry-run"} & flags
     call.add({Effect.WRITE} if only_index else row.effects, row.reason)
+    for word in () if only_index else operands(items):
+        # Patterns are git's own, and match across folders.
+        known = word.literal or ""
+        if known.startswith(":") or "*" in known:
+            call.empty(lit(".") if known.startswith(":") or places.is_most(known) else word)
+        elif "-r" in flags or any(item.kind == "unsure" for item in items):
+            call.empty(word)
 
 
 def checkout(call: Call, row: Row) -> None:

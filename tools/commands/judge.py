@@ -20,6 +20,9 @@ from tools.protocol import Effect
 _WORSE = frozenset({Effect.DESTROY, Effect.NETWORK, Effect.DELIVER, Effect.HISTORY, Effect.OUTSIDE})
 _TOOLCHAIN = frozenset({"/bin", "/usr/bin", "/usr/local/bin", "/sbin", "/usr/sbin", "/usr/local/sbin"})
 
+_CLEARS = frozenset({"rsync", "tar", "zip"})
+"""With an option that deletes, what their operands name is deleted."""
+
 
 WORDS_A_STEP = 16
 """Each of many wrappers around each other looks through all words behind it."""
@@ -126,6 +129,15 @@ def by_options(call: Call, row: Row, items: list[Item]) -> None:
             call.add(row.worst, f"{(item.value or ANY).shown()[:60]} may be an option")
         elif item.kind == "option":
             _option(call, row, item)
+    if call.name in _CLEARS and any(Effect.DESTROY in row.granted.get(name, ()) for name in _named(row, items)):
+        for item in items:
+            if item.kind != "option":
+                call.empty(item.value or ANY)
+
+
+def _named(row: Row, items: list[Item]) -> list[str]:
+    """The options of the row that are given, also in short."""
+    return [name for item in items if item.kind == "option" for name in row.matching(item.name)]
 
 
 def _option(call: Call, row: Row, item: Item) -> None:
@@ -257,6 +269,7 @@ def only_worse(call: Call, code: str | None, words: list[Text]) -> None:
         else:
             command_of(call, words)
         effects, causes = reader.findings.effects & _WORSE, reader.findings.causes
+        kept.emptied |= reader.findings.emptied
     finally:
         reader.findings = kept
     for effect in effects:

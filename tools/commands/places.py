@@ -32,6 +32,16 @@ UNKNOWN_PLACE = frozenset({Effect.WRITE, Effect.OUTSIDE, Effect.RUN, Effect.HIST
 _NAME, _BELOW, _STEM, _GLOBS = "\ue000", "\ue001", "\ue002", {"*": "\ue003", "?": "\ue004", "[": "\ue005"}
 _HOLES = {"name": _NAME, "below": _BELOW, "stem": _STEM}
 
+_MATCHED = {_BELOW: "*", _STEM: "*", "\ue003": "*", "\ue004": "?", "\ue005": "["}
+_CLASS = re.compile("\ue005\\[:[^/]*:\\]\\]")
+_FOLDER = """
+    src tests docs lib app build dist node_modules main.py setup.py utils.py README.md CHANGELOG.md LICENSE
+    Makefile Dockerfile package.json pyproject.toml tsconfig.json index.js server.ts main.c main.go Cargo.toml
+    data examples scripts config assets vendor
+    .git .github .gitignore .venv .env .cache .tox .vscode .idea .config
+"""
+"""What folders hold, for telling whether a pattern is about all of it."""
+
 
 def writing(text: Text, folders: Folders) -> frozenset[Effect]:
     """What writing to the place could do, without `destroy`."""
@@ -55,6 +65,43 @@ def reading(text: Text, folders: Folders) -> frozenset[Effect]:
             ):
                 found.add(Effect.OUTSIDE)
     return frozenset(found)
+
+
+def emptied(text: Text, folders: Folders) -> Iterator[str | None]:
+    """The folders, as patterns, that are gone or empty once what the word stands for is deleted; None: any."""
+    found = False
+    for place in _places(text, folders):
+        found = True
+        components = place.split("/")[1:]
+        while components and _is_most(components[-1]):
+            components.pop()
+        yield "/" + "/".join(map(_pattern, components))
+    if not found:
+        yield None
+
+
+def is_most(pattern: str) -> bool:
+    """Does a pattern match a good part of the names that a folder holds, or of its hidden ones?"""
+    names = _FOLDER.split()
+    hidden = [name for name in names if name.startswith(".")]
+    visible = [name for name in names if name not in hidden]
+    return any(4 * len(fnmatch.filter(each, pattern)) >= len(each) for each in (visible, hidden))
+
+
+def _is_most(component: str) -> bool:
+    return any(hole in component for hole in _MATCHED) and is_most(_pattern(component.replace(_NAME, "n")))
+
+
+def may_match(text: Text, names: Iterable[str]) -> bool:
+    """Could the pattern in a word match one of these names?"""
+    return bool(fnmatch.filter(names, _pattern(_spelled(text))))
+
+
+def _pattern(component: str) -> str:
+    """A component as a pattern of the kind that Python knows."""
+    found = _CLASS.sub("?", component)
+    found = re.sub(r"[*?[]", lambda sign: f"[{sign[0]}]", found).replace("\ue005^", "\ue005!")
+    return "".join(_MATCHED.get(char, char) for char in found.replace(_NAME, "*"))
 
 
 def leads_out(text: Text, folders: Folders) -> bool:
@@ -84,14 +131,7 @@ def _places(text: Text, folders: Folders) -> Iterator[str]:
     """Every normalised absolute path it may stand for, holes as private characters; none: it may be anywhere."""
     if text.wild:
         return
-    spelled = "".join(
-        part.text
-        if part.kind == "lit"
-        else _GLOBS.get(part.text, _STEM)
-        if part.kind == "glob"
-        else _HOLES[part.kind]
-        for part in text.parts
-    )
+    spelled = _spelled(text)
     if re.search(f"[{_BELOW}{_STEM}][^/]*/+\\.\\.(/|$)", spelled):
         return  # from a place that is not known, up
     for whole in _climbing(spelled):
@@ -102,6 +142,17 @@ def _places(text: Text, folders: Folders) -> Iterator[str]:
         else:
             for folder in folders:
                 yield _normal(posixpath.join(folder, whole))
+
+
+def _spelled(text: Text) -> str:
+    return "".join(
+        part.text
+        if part.kind == "lit"
+        else _GLOBS.get(part.text, _STEM)
+        if part.kind == "glob"
+        else _HOLES[part.kind]
+        for part in text.parts
+    )
 
 
 def _normal(path: str) -> str:

@@ -26,7 +26,7 @@ class Scene:
     """`sure` are the folders if the last command succeeded. A variable that is not in `values` is not known.
 
     `wild`: no variable is known any more. `odd`: how words are split or names matched was changed. `stdin` is what
-    commands here read.
+    commands here read. `narrow`: what was found for them has certain names only.
     """
 
     folders: Folders
@@ -35,6 +35,7 @@ class Scene:
     wild: bool = False
     odd: bool = False
     stdin: Text | None = None
+    narrow: bool = False
 
     def copy(self) -> Scene:
         """The same, to be changed on its own."""

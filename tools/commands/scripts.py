@@ -207,6 +207,9 @@ _DESTROYS = re.compile(
     r"\b(rmtree|unlink(Sync)?|rmdir(Sync)?|removedirs|os\.remove|rm(Sync)?\(|rm_rf|rm_r\b|FileUtils\.rm\w*|File\.delete"
     r"|remove_dir|\.truncate\(|truncate\s|remove\(\s*['\"]|remove_tree|rimraf|send2trash|emptyDir|Remove-Item|del_tree)"
 )
+_NAMED = re.compile(r"[\w.]+\(?\s*['\"]([\w./-]+)['\"]\s*[,);\n]")
+"""What is deleted stands behind it."""
+_MOVES = re.compile(r"chdir|\bcd\b|cwd")
 _CONNECTS = re.compile(
     r"\b(urlopen|urlretrieve|build_opener|HTTPS?Connection|requests\.[a-z]+\(|requests\.Session|httpx\.\w+\(|socket\.\w+\("
     r"|IO::Socket|LWP|HTTP::|Net::|net/http|open-uri|TCPSocket|fsockopen|curl_init|fetch\(|XMLHttpRequest"
@@ -304,8 +307,10 @@ def gives_away(call: Call, text: Text) -> None:
     spelled = "".join(part.text if part.kind == "lit" else " " for part in text.parts)
     shortened = re.sub(r"['\"]\s*\+\s*['\"]", "", spelled)
     for written in dict.fromkeys([spelled, shortened]):
-        if found := _DESTROYS.search(written):
-            call.add({Effect.DESTROY}, f"its code says {found[0].strip()}")
+        for deleted in _DESTROYS.finditer(written):
+            call.add({Effect.DESTROY}, f"its code says {deleted[0].strip()}")
+            named = None if _MOVES.search(written) else _NAMED.match(written, deleted.start())
+            call.empty(lit(named[1]) if named is not None else ANY)
         found = _CONNECTS.search(written) or (_STARTS.search(written) and _URL.search(written))
         if found or (_NET.search(written) and _ASKS.search(written)):
             call.add({Effect.NETWORK}, f"its code says {found[0][:60] if found else 'that it connects'}")
@@ -356,6 +361,8 @@ def build(call: Call, row: Row) -> None:
             kind = words[at + 1] if at + 1 < len(words) else None
             removes = kind is None or kind.startswith(("rm", "remove", "time", "env"))
             call.add({Effect.DESTROY} if removes else {Effect.WRITE}, "cmake -E works on files")
+            for place in call.args[at + 2 :] if removes else ():
+                call.empty(place)
         if call.name not in {"make", "gmake", "ninja"} and _PUBLISHES.fullmatch(known):
             call.add({Effect.NETWORK, Effect.DELIVER}, f"{known} publishes")
     stdin = call.scene.stdin

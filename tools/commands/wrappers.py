@@ -6,6 +6,7 @@ import re
 
 from tools.commands.assign import exported
 from tools.commands.call import Call, command_of, operands, options, scan
+from tools.commands.places import is_most
 from tools.commands.table import Row
 from tools.commands.text import ANY, MANY, Part, Text, joined, lit, spaced
 from tools.protocol import Effect
@@ -178,6 +179,7 @@ def find(call: Call, row: Row) -> None:
     args = list(call.args)
     call.add({Effect.READ}, "lists files")
     starts = find_starts(args)
+    call.scene.narrow = _is_narrowed(args)
     if any(word.may_be_option() and not word.prefix for word in args):
         call.add(
             {Effect.DESTROY, Effect.RUN, Effect.WRITE, Effect.OUTSIDE}, "a word that is not known may be an action"
@@ -199,9 +201,34 @@ def find(call: Call, row: Row) -> None:
             args = args[1:]
         elif word.literal not in {"(", ")", "!", ","}:
             plain.append(word)
+    call.scene.narrow = False
     by_options(call, row, scan(row, plain))
     for start in starts:
         call.read(start)
+
+
+_NARROWS = {"-name": 0, "-iname": 0, "-path": 0, "-ipath": 0, "-wholename": 0, "-regex": 1, "-iregex": 1}
+"""Tests of names, by patterns or (1) expressions."""
+
+
+def _is_narrowed(args: list[Text]) -> bool:
+    """Does `find` look for certain names, or for what is empty, only?"""
+    words = [word.literal for word in args]
+    if {"-o", "-or", "!", "-not", ","} & set(words):
+        return False
+    tests = [(each, words[at + 1 : at + 2]) for at, each in enumerate(words) if each in _NARROWS]
+    return "-empty" in words or any(
+        value and value[0] is not None and _is_certain(value[0], expression=bool(_NARROWS[test or ""]))
+        for test, value in tests
+    )
+
+
+def _is_certain(pattern: str, *, expression: bool) -> bool:
+    """Is a pattern, or an expression, for names about certain ones only?"""
+    if expression:
+        bare = re.sub(r"\\.|\[[^\]]*\]|\{[^}]*\}|[.*+?^$|()/]", "", pattern)
+        return bool(bare) and "|" not in pattern
+    return not is_most(pattern.rpartition("/")[2]) or bool(pattern.strip("*?./") and "/" in pattern)
 
 
 def _for_each(call: Call, action: str, command: list[Text], starts: list[Text]) -> None:
@@ -230,7 +257,11 @@ def fd(call: Call, row: Row) -> None:
     by_options(call, row, items)
     by_operands(call, row, items)
     if at is not None:
+        flags, sought = options(items), (operands(items) or [ANY])[0].literal or ""
+        globs = bool({"-g", "--glob"} & flags)
+        call.scene.narrow = bool({"-e", "--extension"} & flags) or _is_certain(sought, expression=not globs)
         command = [word for word in call.args[at + 1 :] if word.literal != ";"]
         place = Text((Part("below"),))
         filled_in = [filled(word, sign, place) for word in command for sign in ["{}"]]
         command_of(call, filled_in if filled_in != command else [*command, place])
+        call.scene.narrow = False
