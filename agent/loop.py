@@ -7,6 +7,7 @@ Every step is journalled before it takes effect, so a session can be stopped any
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -58,6 +59,7 @@ NOT_BEGUN = "Not run: the session was interrupted before this call began."
 BY_THE_USER = (
     "The user interrupted this call: it was ended where it was. It may have happened in part, or not at all."
 )
+WHILE_SAVING = "Not run: the user interrupted this call while the files were saved that it could have destroyed."
 SAID_MEANWHILE = (
     "Not run: the user interrupted or said something meanwhile. Go by that; make the call again if it fits."
 )
@@ -136,7 +138,12 @@ async def carry_out(work: Work, call: ToolCall, *, alone: bool = True) -> tuple[
     tool, args = parsed
     ruling = await work.gate.review(call, tool, args, work.bench)
     if ruling.verdict == "allow":
-        ruling = await _make_revocable(work, call, tool, ruling)
+        try:
+            ruling = await _make_revocable(work, call, tool, ruling)
+        except Interrupted:
+            return _finish(
+                work, call, ToolResult(WHILE_SAVING, ok=False, facts={"interrupted": True}), None
+            ), False
     if ruling.quit:
         return ToolResult(NOT_BEGUN, ok=False), True
     if ruling.said:
@@ -168,15 +175,36 @@ def _changed(ruling: Ruling) -> str:
 
 
 async def _make_revocable(work: Work, call: ToolCall, tool: Tool, ruling: Ruling) -> Ruling:
-    """Save what an allowed call may destroy. Where that fails, a person has to allow the call as it then is."""
+    """Save what an allowed call may destroy. Where that fails, a person has to allow the call as it then is.
+
+    It takes a while, so the call is judged again by what holds afterwards. Raises Interrupted.
+    """
     args = tool.arguments.model_validate(ruling.arguments)
     if Effect.DESTROY not in (tool.effects(args, work.bench) or EVERY_EFFECT):
         return ruling
     words = one_line(" ".join(str(value) for value in ruling.arguments.values()))
-    made = await work.checkpoints.make(f"{tool.name} {words}"[:MAX_WORDS])
+    made = await _saved(work, f"{tool.name} {words}"[:MAX_WORDS])
     if isinstance(made, CheckpointMade):
-        return ruling
+        return await work.gate.confirm(call, tool, args, work.bench, ruling)
     return await work.gate.review(call, tool, args, work.bench, unsaved=made)
+
+
+async def _saved(work: Work, before: str) -> CheckpointMade | str:
+    """A checkpoint, or why there is none. An interruption waits for its end. Raises Interrupted."""
+    making = asyncio.ensure_future(work.checkpoints.make(before))
+
+    async def made() -> CheckpointMade | str:
+        return await asyncio.shield(making)
+
+    try:
+        return await work.steering.guard(made())
+    except Interrupted:
+        await making
+        raise
+    finally:
+        if not making.done():
+            making.cancel()
+            await asyncio.wait([making])
 
 
 def parse(tools: dict[str, Tool], call: ToolCall) -> tuple[Tool, Arguments] | ToolResult:

@@ -1,7 +1,7 @@
 """The verify command at work: it runs what the agent wrote, so it passes the gate like any other command.
 
 A command that the user gave is approved by having been given. One that was found, or that the repository suggests,
-is judged by the level, and where that asks, a person's yes counts for the session.
+is judged by the level, and where that asks, a person's yes counts for the session, or until the slider goes down.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.autonomy.gate import Gate
+from agent.autonomy.levels import Level
 from agent.checks import run_check
 from agent.journal import AnyEvent, CheckRun, GateDecided
 from agent.models.protocol import ToolCall
@@ -28,12 +29,14 @@ class CheckDenied(Exception):
 
 @dataclass(slots=True)
 class Verification:
-    """The command that has to pass. `seconds` is its limit; `given` says that it is the user's own."""
+    """The command that has to pass. `seconds` is its limit; `given` says that it is the user's own. `allowed` is
+    the level at which it was, if it was.
+    """
 
     command: str
     seconds: float
     given: bool
-    allowed: bool = False
+    allowed: Level | None = None
 
     async def run(
         self,
@@ -45,7 +48,7 @@ class Verification:
         fresh: Sandbox | None = None,
     ) -> CheckRun:
         """Run it in the bench's sandbox, or in a `fresh` one. Raises CheckDenied, SandboxLost."""
-        if not self.allowed:
+        if self.allowed is None or (gate.level < self.allowed and not self.given):
             await self._ask(gate, shell, bench, record)
         sandbox = fresh or bench.sandbox
         event = await run_check(
@@ -78,4 +81,4 @@ class Verification:
             if ruling.verdict != "allow":
                 raise CheckDenied(ruling.reason, quit_now=ruling.quit)
             self.command = str(ruling.arguments["command"])
-        self.allowed = True
+        self.allowed = gate.level

@@ -42,7 +42,8 @@ __all__ = ["Approver", "Gate", "Question", "Ruling"]
 class Ruling:
     """What the gate says. `arguments` are those to run with; `reason` is a sentence for the model, `said` are the
     words in it that are the person's own. `stop` says that too much was refused to go on, and `summary` what.
-    `attended`: it was a person who refused. `edited`: the arguments are a person's, not the model's.
+    `attended`: it was a person who refused. `edited`: the arguments are a person's, not the model's. `asked` is
+    what the approver said, and `moves` how often level and rules had changed by then.
     """
 
     verdict: Literal["allow", "deny"]
@@ -54,6 +55,8 @@ class Ruling:
     summary: str = ""
     attended: bool = False
     edited: bool = False
+    asked: _Asked | None = field(default=None, compare=False, repr=False)
+    moves: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -116,6 +119,7 @@ class Gate:
         self._denials = Denials()
         self._one_at_a_time = asyncio.Lock()
         self._quit = False
+        self._moves = 0
 
     @property
     def level(self) -> Level:
@@ -127,6 +131,7 @@ class Gate:
         if level is not self._level:
             self._on_event(LevelChanged(before=int(self._level), after=int(level)))
             self._level = level
+            self._moves += 1
 
     @property
     def rules(self) -> tuple[Placed, ...]:
@@ -136,6 +141,7 @@ class Gate:
     def tighten(self, rules: Iterable[Placed]) -> None:
         """Add rules that refuse or ask, from now on; others are left out."""
         self._rules = (*self._rules, *tightening(rules))
+        self._moves += 1
 
     def begin_turn(self, calls: Iterable[ToolCall]) -> None:
         """These calls were made together: an answer to one of them is one to those that are the same."""
@@ -154,6 +160,20 @@ class Gate:
         """
         insist = f"it could destroy what no checkpoint holds ({unsaved}), so it cannot be taken back"
         return await self._settle(tool_case(call, tool, args, bench, insist if unsaved else ""))
+
+    async def confirm(
+        self, call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, ruling: Ruling
+    ) -> Ruling:
+        """The ruling as things stand when the call is to run, if that is a while after it was allowed.
+
+        Where the level or the rules have changed meanwhile, the call is judged again. A yes that was given to it
+        still counts. Raises as `review` does.
+        """
+        if ruling.moves == self._moves and not self._quit:
+            return ruling
+        case = tool_case(call, tool, args, bench, "")
+        said = replace(ruling.asked or _Asked(), answers=[], seconds=0.0, advice=(), note="")
+        return self._standing(case, said) or await self._settle(case)
 
     async def review_delivery(self, summary: Preview, *, insist: str = "", guards: tuple[str, ...] = ()) -> Ruling:
         """Rule on changing the user's repository by what `summary` shows. Never remembered by "always".
@@ -352,6 +372,8 @@ class Gate:
             summary=summary,
             attended=_attended(refusal),
             edited=asked.edited and verdict == "allow",
+            asked=asked,
+            moves=self._moves,
         )
 
     def _count(self, case: Case, asked: _Asked, verdict: str, reason: str) -> str:
