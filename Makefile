@@ -57,8 +57,7 @@ debian:  ## a small Debian for test images, made once; without it tests skip lou
 	@scripts/debian_root.sh --install >/dev/null || true
 
 test: lint types contracts engine bubblewrap strace tmux model ray debian  ## everything that has to pass
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not alone'
-	@$(BIN)/pytest -m alone
+	@scripts/test.sh
 
 suite: engine model  ## a smoke run of the task suite: oracle, nothing, cheats, the embedded model; reports in build/suite
 	@scripts/suite.sh

@@ -52,8 +52,12 @@ def _options(
 
 def main() -> None:
     """Entry point: errors that are the user's to mend are one sentence and exit 2."""
+    import gc
+
     from agent.outcomes import Outcome, UsageProblem
 
+    # The imports make objects by the hundred thousand, and looking through them each 700 is an eighth of a start.
+    gc.set_threshold(50_000)
     try:
         app()
     except UsageProblem as problem:

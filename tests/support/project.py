@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.forked import can_fork, run_forked
+
 BRIDLE = Path(sys.executable).parent / "bridle"
 QUICK = "[pytest]\naddopts = --disable-plugin-autoload\n"
 """Plugins of this project's environment that the small one has no use for."""
@@ -88,7 +90,12 @@ def finish(process: subprocess.Popen[str], seconds: float = 120) -> Done:
 
 def bridle(*args: str, env: Mapping[str, str] | None = None, seconds: float = 120) -> Done:
     """Run `bridle` to its end."""
-    return finish(start(*args, env=env), seconds)
+    given = {**os.environ, **ENVIRONMENT, **(env or {})}
+    if not can_fork(given):
+        return finish(start(*args, env=env), seconds)
+    code, out, err = run_forked(args, given, seconds)
+    assert code is not None, f"still running after {seconds} s:\n{out}\n{err}"
+    return Done(code, out, err)
 
 
 def containers(session: str) -> list[str]:

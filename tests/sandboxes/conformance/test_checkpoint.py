@@ -321,7 +321,7 @@ echo odd > "$(printf 'n\342\202\254\001\377 \n.')"
 head -c 3000000 /dev/urandom > large; : > empty; sha256sum large > sum
 """
 LOOK = """
-ls -lanR . ~ | awk '/^d/ { $2 = "-" } !/^total/ && $NF != ".."'
+ls -lanR . ~ 2>/dev/null | awk '/^d/ { $2 = "-" } !/^total/ && $NF != ".."'
 readlink a/broken; cat a/b/c/deep n*; sha256sum -c sum
 """
 
