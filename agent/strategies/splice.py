@@ -18,6 +18,8 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from agent import parsing
+
 MAX_SOURCE = 400_000
 """Characters of a file above which it is left alone."""
 MAX_DEPTH = 150
@@ -65,7 +67,7 @@ def parse(text: str) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(text.removeprefix(_MARK))
+            return parsing.parse(text.removeprefix(_MARK))
     except SyntaxError as error:
         raise Unusable(f"not valid Python: {error.msg} (line {error.lineno})") from error
     except (ValueError, RecursionError, MemoryError) as error:

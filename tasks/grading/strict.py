@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 
-from tasks.grading.parsing import parse
+from agent.parsing import parse
 
 HELPER = "_bridle_strict_equality"
 """The module that `tasks/grading/inside/strict_equality.py` is sent as, beside the tests."""

@@ -19,7 +19,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, cast
 
-from tasks.grading.parsing import parse
+from agent.parsing import parse
 
 OTHER_ERRORS = ("BufferError", "FloatingPointError", "EOFError", "StopAsyncIteration")
 _FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {

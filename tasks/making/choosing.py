@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
+from agent.parsing import parse
 from tasks.making.mutations.text import Mutation
 
 ALIKE = 0.8
@@ -125,7 +126,7 @@ def call_names(path: str, source: bytes) -> dict[tuple[str, str], set[str]]:
                 found.setdefault((path, name), set()).add(last)
             walk(child, inner)
 
-    walk(ast.parse(source), "")
+    walk(parse(source), "")
     return found
 
 

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from agent.parsing import parse
 from tasks.format.task import Task
 from tasks.making.related import relate
 
@@ -76,7 +77,7 @@ def mapping(files: Mapping[str, str]) -> dict[str, str]:
     trees = {}
     for path, text in files.items():
         try:
-            trees[path] = ast.parse(text)
+            trees[path] = parse(text)
         except (SyntaxError, ValueError, RecursionError):
             return {}  # a file that nobody can read may use any name in any way
     own = set().union(*map(_own, trees.values())) | {Path(path).stem for path in files}

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from agent.parsing import parse
 from tasks.format.tables import BridleTable
 from tasks.making.edits import Edit, apply, patch
 from tasks.making.mutations.text import Text
@@ -194,7 +195,7 @@ def _without(path: str, source: bytes, names: set[str]) -> bytes:
                 needed = number == 0 and len(gone) == len(body)
                 edits.append(Edit(start, end, b" " * node.col_offset + b"pass\n" if needed else b""))
         rest = apply(source, edits)
-        ast.parse(rest)
+        parse(rest)
     except (ValueError, SyntaxError):
         return _GONE
     return rest if seen == names else _GONE

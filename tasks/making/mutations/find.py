@@ -6,6 +6,7 @@ import ast
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from agent.parsing import parse
 from tasks.making.edits import Edit, apply
 from tasks.making.mutations.calls import arguments, calls
 from tasks.making.mutations.conditions import conditions, missing_cases
@@ -75,7 +76,7 @@ def _dump(source: bytes) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(source)
+            tree = parse(source)
             compile(tree, "mutated", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None

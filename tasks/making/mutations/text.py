@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from agent.parsing import parse
 from tasks.making.edits import Edit
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -53,7 +54,7 @@ class Text:
     def __post_init__(self) -> None:
         try:
             self.source.decode("utf-8")
-            self.tree = ast.parse(self.source)
+            self.tree = parse(self.source)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ValueError(f"{self.path} is no Python in UTF-8: {error}") from error
         if self.source.startswith(b"\xef\xbb\xbf"):
