@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.asked import ConstraintHeard
-from agent.autonomy.constraints import Constraint, extract, placed
+from agent.autonomy.constraints import Constraint, extract, placed, unheard
 from agent.autonomy.levels import Level
 from agent.autonomy.rules import Placed, Rule
 from agent.journal import AnyEvent
@@ -38,6 +38,8 @@ async def hear(session: Session, text: str) -> None:
 
     Raises UserQuit, and whatever the approver raises.
     """
+    for order in unheard(text):
+        session.watch.note(f"not made a rule: {order}")
     known = [event.rule for event in session.journal.events if isinstance(event, ConstraintHeard)]
     new = [each for each in extract(text) if _dump(each.rule) not in known]
     if not new or session.gate is None:

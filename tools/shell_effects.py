@@ -24,6 +24,7 @@ class Found(NamedTuple):
     effects: Effects
     causes: tuple[Cause, ...]
     emptied: frozenset[str | None] = frozenset()
+    installs: bool | None = False
 
 
 def folder(cwd: str) -> frozenset[str] | None:
@@ -54,5 +55,7 @@ def explained(command: str, cwd: str) -> Found:
             EVERY_EFFECT,
             tuple(Cause(e, command[:200], cause) for e in Effect if e is not Effect.READ),
             frozenset({None}),
+            None,
         )
-    return Found(reader.findings.effects, reader.findings.causes, frozenset(reader.findings.emptied))
+    found = reader.findings
+    return Found(found.effects, found.causes, frozenset(found.emptied), found.installs)

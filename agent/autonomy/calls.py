@@ -58,7 +58,7 @@ class Part:
 class Call:
     """A call as rules see it. `parts` is never empty. `guards`: why it is never allowed silently, see guarded.
     `cwd` is the directory it runs in. `emptied` are the folders, as patterns, of which it may delete everything;
-    None is one that is not known.
+    None is one that is not known. `installs`: it installs packages; None: it may.
     """
 
     tool: str
@@ -68,36 +68,43 @@ class Call:
     guards: tuple[str, ...] = ()
     cwd: str = WORKSPACE
     emptied: frozenset[str | None] = frozenset()
+    installs: bool | None = False
 
 
 def describe(tool: str, arguments: Mapping[str, Any], effects: Effects, cwd: str) -> Call:
     """Take a call apart. `effects` are what its tool claims; `cwd` is where it would run. Never raises."""
     effects = effects or EVERY_EFFECT
     emptied: frozenset[str | None] = frozenset()
+    installs: bool | None = False
     match tool, arguments:
         case "shell", {"command": str(line)}:
             parts = _of_line(line, cwd)
-            emptied = _emptied(line, cwd, parts)
+            emptied, installs = _in_all(line, cwd, parts)
         case "process", {"action": "write", "input": str(text)}:
             # It may be read by a shell, or by anything else.
             parts = [replace(part, open=True) for part in _of_line(text, cwd)]
-            emptied = _emptied(text, "", parts)  # in whichever folder the process is by now
+            emptied, installs = _in_all(text, "", parts)  # in whichever folder the process is by now
         case "git", {"action": "commit"}:
             parts = [Part(effects, Command(tuple(map(Word, ("git", "commit")))), _listed(arguments))]
         case _:
             named = arguments.get("path")
             places = (Place(resolve(named)),) if isinstance(named, str) and named else ()
             parts = [Part(effects, None, (*places, *_listed(arguments)))]
-    return Call(tool, arguments, effects, _settled(parts, effects), cwd=cwd, emptied=emptied)
+    return Call(tool, arguments, effects, _settled(parts, effects), cwd=cwd, emptied=emptied, installs=installs)
 
 
-def _emptied(line: str, cwd: str, parts: list[Part]) -> frozenset[str | None]:
-    """What the line may delete all of, and what each part that is found in it may, wherever it runs."""
-    found = set(explained(line, cwd).emptied)
+def _in_all(line: str, cwd: str, parts: list[Part]) -> tuple[frozenset[str | None], bool | None]:
+    """What the line may delete all of, and whether it installs; with what a part of it does, wherever it runs."""
+    found = explained(line, cwd)
+    emptied, installs = set(found.emptied), found.installs
     for part in parts:
-        if Effect.DESTROY in part.effects and part.command is not None and len(part.command.text) <= MAX_JUDGED:
-            found |= explained(part.command.text, "").emptied - {None}
-    return frozenset(found)
+        command = part.command
+        if command is None or part.effects <= {Effect.READ, Effect.WRITE} or len(command.text) > MAX_JUDGED:
+            continue
+        alone = explained(command.text, "")
+        emptied |= alone.emptied - {None}
+        installs = True if alone.installs else installs
+    return frozenset(emptied), installs
 
 
 def _listed(arguments: Mapping[str, Any]) -> tuple[Place, ...]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from agent.autonomy.rules import Placed, Rule
 from agent.autonomy.visible import visible
+from tools.commands.table import table
 
 SOURCE = "what the user said"
 MAX_TEXT = 64 << 10
@@ -23,22 +24,9 @@ MAX_SENTENCE = 600
 """A longer sentence gives no order of this kind."""
 MAX_CONSTRAINTS = 50
 MAX_SAID = 200
+MAX_TOLD = 5
+"""Orders that were not understood, of one text, that the user is told of."""
 
-INSTALLS = (
-    *(f"{pip} install *" for pip in ("pip*", "uv pip", "pipx", "python* -m pip", "python* -m pipx", "gem", "go")),
-    *(
-        f"{tool} {verb} *"
-        for tool in ("npm", "pnpm", "yarn", "bun")
-        for verb in ("install", "i", "add", "ci", "update")
-    ),
-    *(f"{tool} add *" for tool in ("uv", "poetry", "pdm", "cargo", "rye", "hatch", "dotnet", "deno", "apk")),
-    *(
-        f"{tool} install *"
-        for tool in ("poetry", "pdm", "cargo", "conda", "mamba", "brew", "snap", "flatpak", "bundle")
-    ),
-    *(f"{tool} install *" for tool in ("apt*", "aptitude", "dnf", "yum", "zypper", "composer", "easy_install")),
-    *("yarn", "uv sync *", "pacman -S *", "go get *", "composer require *", "bundle add *", "pipenv install *"),
-)
 COMMITS = ("git commit *", "git commit-tree *")
 TESTS = ("tests/", "test/", "__tests__/", "spec/", "test_*.py", "*_test.*", "*.test.*", "*.spec.*", "conftest.py")
 
@@ -54,14 +42,15 @@ def extract(text: str) -> list[Constraint]:
     """The constraints in a text, in order, each clause once. A pure function; never raises."""
     found: dict[str, Constraint] = {}
     for sentence in _sentences(text[:MAX_TEXT]):
-        for clause in _clauses(sentence):
-            for conditions in _conditions(clause):
-                said = visible(" ".join(clause.split()))[:MAX_SAID]
-                reason = f"you said: {said}"
-                key = f"{said}{conditions}"
-                found.setdefault(key, Constraint(said, Rule.model_validate({**conditions, "reason": reason})))
-                if len(found) >= MAX_CONSTRAINTS:
-                    return list(found.values())
+        heard = [(clause, each) for clause in _clauses(sentence) for each in _conditions(clause)]
+        heard += [(clause, each) for clause in _statements(sentence) for each in _stated(clause)]
+        for clause, conditions in heard:
+            said = visible(" ".join(clause.split()))[:MAX_SAID]
+            reason = f"you said: {said}"
+            key = f"{said}{conditions}"
+            found.setdefault(key, Constraint(said, Rule.model_validate({**conditions, "reason": reason})))
+            if len(found) >= MAX_CONSTRAINTS:
+                return list(found.values())
     return list(found.values())
 
 
@@ -94,15 +83,28 @@ def _split(paragraph: str) -> list[str]:
     return [part for part in re.split(r"(?<=[.!?;])\s+", paragraph) if part and len(part) <= MAX_SENTENCE]
 
 
-_NOT = r"(?:do not|don't|dont|never|must not|mustn't|should not|shouldn't|may not|can not|cannot|can't)"
+_NOT = (
+    r"(?:do not|don't|dont|never|must not|mustn't|should not|shouldn't|may not|can not|cannot|can't"
+    r"|i (?:do not|don't|dont) want (?:you|the agent|anybody|anyone) to"
+    r"|(?:are|'re) not (?:allowed|supposed|permitted) to"
+    r"|(?:under no circumstances|on no account|by no means)(?: should you| may you| must you)?)"
+)
 _HEAD = re.compile(
     rf"\b(?:{_NOT}|avoid|refrain from|without|no|only|just|change only|edit only|modify only|touch only|limit"
     r"|restrict|keep|leave|work|stay|offline)\b",
     re.IGNORECASE,
 )
+_FORBIDS = re.compile(rf"\b(?:{_NOT}|avoid|refrain from|only|leave)\b", re.IGNORECASE)
+_SPEAKS = re.compile(
+    r"(?:^|\s|`)(?:\.{0,2}/?[\w.*-]+/|[\w*-]+\.(?:[a-z]{1,4}|lock|json|toml))"
+    r"|\b(?:install\w*|dependenc\w+|packages?|network|internet|online|commit\w*|push\w*|tests?|delet\w+)\b",
+    re.IGNORECASE,
+)
+"""Files and deeds that a rule could be about."""
 _BEFORE = re.compile(
     r"(?:^|[,;:(]|\s[-–—]+)\s*(?:(?:and|but|also|so|then|please|note|important|however|you|we|one|must|should|may|can"
-    r"|to)[,:]?\s+)*$|\b(?:and|but)\s+(?:please\s+|also\s+)*$",
+    r"|to|that|ensure|remember|(?:make|be)(?: very)? sure|take care|be careful)[,:]?\s+)*$"
+    r"|\b(?:and|but)\s+(?:please\s+|also\s+)*$",
     re.IGNORECASE,
 )
 
@@ -132,6 +134,25 @@ def _clauses(sentence: str) -> Iterator[str]:
             yield clause.rstrip(" .!;)")
 
 
+def _statements(sentence: str) -> Iterator[str]:
+    """The parts of a sentence that say of something that it is not to be changed."""
+    for clause in re.split(r"\s*[,;:]\s+(?:(?:and|but|also)\s+)?", sentence.strip().rstrip(" .!")):
+        if not re.search(r"\b(?:unless|if|when|until|because)\b", sentence, re.IGNORECASE):
+            yield clause
+
+
+def unheard(text: str) -> list[str]:
+    """Orders that speak of something that could have a rule, and were not understood. A pure function."""
+    heard = [each.said for each in extract(text)]
+    found = []
+    for sentence in _sentences(text[:MAX_TEXT]):
+        whole = visible(" ".join(sentence.split()))[:MAX_SAID].rstrip(" .!")
+        ordered = any(_may_begin(sentence, head) for head in _FORBIDS.finditer(sentence))
+        if ordered and _SPEAKS.search(sentence) and not any(said in whole for said in heard):
+            found.append(whole)
+    return list(dict.fromkeys(found))[:MAX_TOLD]
+
+
 _ING = r"(?:touching|changing|modifying|editing|altering|rewriting|updating|writing to|moving|renaming)"
 _CHANGE = (
     r"(?:touch|change|modify|edit|alter|rewrite|update|write to|write in|write into|move|rename|make changes to"
@@ -146,7 +167,7 @@ _WORK = rf"(?:anything|it|them|this|{_SOME}(?:changes?|files?|code|work|branch(?
 _USE = r"(?:use|using|access|accessing|reach|reaching|touch|touching|connect to|connecting to|go to|hit)"
 _NET = r"(?:the\s+)?(?:network|internet|web)(?:\s+(?:access|connections?|requests?|calls?|traffic|at all))?"
 
-_INSTALL: dict[str, Any] = {"commands": INSTALLS}
+_INSTALL: dict[str, Any] = {"installs": True}
 _OFFLINE: dict[str, Any] = {"effects": ["network"]}
 _COMMIT: dict[str, Any] = {"commands": COMMITS}
 _PUSH: dict[str, Any] = {"commands": ["git push *"]}
@@ -181,6 +202,18 @@ _PLAIN: tuple[tuple[re.Pattern[str], dict[str, Any]], ...] = (
 )
 
 _TARGETED = _p(rf"{_AGAINST}(?P<verb>{_CHANGE}|{_ING}|delete|remove|deleting|removing)\s+(?P<rest>.+)$")
+_NO_OTHER = _p(
+    r"no\s+(?:changes|edits|modifications)\s+(?:(?:outside(?:\s+of)?|other\s+than|except(?:\s+for)?|but|besides)\s+)"
+    r"(?:(?:to|in|under)\s+)?(?P<rest>.+)$"
+)
+_RUN = _p(rf"{_AGAINST}(?:run|running|execute|executing|invoke|invoking)\s+(?P<rest>.+)$")
+_STATED = _p(
+    r"(?P<rest>[^,;:]+?)\s+(?:(?:is|are|stays?|remains?)(?:\s+to\s+be)?|(?:must|should|has\s+to|have\s+to)\s+(?:be|stay|remain))\s+"
+    r"(?:read[- ]?only|off[- ]limits|untouched|unchanged|left\s+alone)$"
+)
+_UNTOUCHED = _p(
+    r"(?P<rest>[^,;:]+?)\s+(?:must|should|may|can)(?:\s+not|n't)\s+be\s+(?:touched|changed|modified|edited|altered|moved)$"
+)
 _NO_CHANGES = _p(r"no\s+(?:changes|edits|modifications)\s+(?:to|in|under)\s+(?P<rest>.+)$")
 _LEAVE = _p(r"(?:leave|keep)\s+(?P<rest>.+?)\s+(?:alone|untouched|unchanged|as (?:it is|they are|is))$")
 _ELSE = _p(
@@ -206,7 +239,10 @@ def _conditions(clause: str) -> Iterator[dict[str, Any]]:
         if pattern.match(clause):
             yield conditions
             return
-    for pattern in _ONLY:
+    if found := _RUN.match(clause):
+        yield from _commands(found["rest"])
+        return
+    for pattern in (*_ONLY, _NO_OTHER):
         if found := pattern.match(clause):
             yield from _only(found["rest"])
             return
@@ -221,6 +257,38 @@ def _conditions(clause: str) -> Iterator[dict[str, Any]]:
             if paths:
                 yield {"paths": paths, "effects": effects}
             return
+
+
+def _stated(clause: str) -> Iterator[dict[str, Any]]:
+    """The conditions of a rule on what a clause says is not to be changed."""
+    for pattern in (_STATED, _UNTOUCHED):
+        if found := pattern.match(clause):
+            paths, understood = _targets(found["rest"])
+            if paths and understood:
+                yield {"paths": paths, "effects": ["write", "destroy"]}
+
+
+_COMMAND = re.compile(r"[a-z][\w.+-]*(?: [\w./:=@+-]+){0,3}")
+
+
+def _commands(rest: str) -> Iterator[dict[str, Any]]:
+    """Commands that are not to be run, in ticks or known by name; nothing, where one of them is not understood."""
+    found = []
+    rest = re.sub(r"\s+(?:please|at all|yourself|for me|again)$", "", rest)
+    for part in re.split(r"\s*,\s*(?:(?:and|or|nor)\s+)?|\s+(?:and|or|nor)\s+", rest):
+        ticked = re.fullmatch(r"`([^`]+)`(?:\s+commands?)?", part)
+        said = ticked[1] if ticked else part
+        if not _COMMAND.fullmatch(said) or not (ticked or _is_command(said.split())):
+            return
+        found.append(f"{said} *")
+    yield {"commands": found}
+
+
+def _is_command(words: list[str]) -> bool:
+    """Is it a command and what it does, and no sentence?"""
+    known = table().row(words[0])
+    plain = {"on", "in", "the", "a", "with", "to", "it", "for", "this", "that", "of", "from", "when", "while"}
+    return known is not None and not plain & set(words)
 
 
 def _only(rest: str) -> Iterator[dict[str, Any]]:

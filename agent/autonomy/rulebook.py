@@ -105,13 +105,18 @@ def _parsed(entries: Any, kind: Kind, file: str) -> Iterator[Placed]:
         raise UsageProblem(f"{file}: more than {MAX_RULES} {kind} rules")
     for number, entry in enumerate(entries, 1):
         try:
-            yield Placed(kind, Rule.model_validate(entry), file, number)
+            rule = Rule.model_validate(entry)
         except ValidationError as error:
             problem = error.errors()[0]
             place = ".".join(str(part) for part in problem["loc"])[:80]
             words = problem["msg"].removeprefix("Value error, ")[:300]
             where = f"{place}: " if place else ""
             raise UsageProblem(f"{file}: {kind} rule {number} is wrong: {where}{words}") from error
+        if kind == "allow" and rule.installs:
+            raise UsageProblem(
+                f"{file}: allow rule {number} is wrong: installs is for deny and ask; name `commands`"
+            )
+        yield Placed(kind, rule, file, number)
 
 
 def failures(rules: Iterable[Placed]) -> Iterator[Failure]:

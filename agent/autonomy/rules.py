@@ -71,6 +71,8 @@ class Rule(BaseModel):
     """Directories that the call is made in, each by its whole path in the sandbox."""
     commands: tuple[str, ...] = ()
     """Shapes of commands, see commands/shapes.py."""
+    installs: bool = False
+    """Whether it is about what installs packages, see tools/data/installs.toml."""
     reason: str = Field("", max_length=500)
     """Shown to the model and the person."""
     match: tuple[Example, ...] = ()
@@ -135,8 +137,10 @@ class Rule(BaseModel):
     @model_validator(mode="after")
     def _about_something(self) -> Rule:
         about = (self.tool, self.arguments, self.effects, self.paths, self.hosts, self.directory, self.commands)
-        if not any(about):
-            raise ValueError("say what it is about: tool, arguments, effects, paths, hosts, directory or commands")
+        if not any(about) and not self.installs:
+            raise ValueError(
+                "say what it is about: tool, arguments, effects, paths, hosts, directory, commands or installs"
+            )
         return self
 
     @cached_property
@@ -157,14 +161,22 @@ class Rule(BaseModel):
     @property
     def only_effects(self) -> Effects:
         """The effects, if it is about nothing but them."""
-        other = self.tool or self.arguments or self.paths or self.hosts or self.directory or self.commands
+        other = (
+            self.tool
+            or self.arguments
+            or self.paths
+            or self.hosts
+            or self.directory
+            or self.commands
+            or self.installs
+        )
         return frozenset() if other else frozenset(self.effects)
 
     @property
     def only_hosts(self) -> tuple[HostRule, ...]:
         """The hosts, if it is about whatever reaches them."""
         other = self.tool or self.arguments or self.paths or self.commands or set(self.effects) - {Effect.NETWORK}
-        return () if other else self.host_rules
+        return () if other or self.installs else self.host_rules
 
     def words(self) -> str:
         """The conditions in words."""
@@ -178,6 +190,7 @@ class Rule(BaseModel):
         }
         said = [f"{name} {', '.join(values)}" for name, values in parts.items() if values]
         said += [f"{name} = {' or '.join(map(str, values))}" for name, values in self.arguments.items()]
+        said += ["whatever installs packages"] if self.installs else []
         return visible("; ".join(said))
 
 
@@ -233,12 +246,20 @@ def fit(rule: Rule, call: Call) -> Certainty:
     """Is the call one that a deny or ask rule is about?"""
     if not _tool_fits(rule, call):
         return Certainty.NO
-    return max(_part_fits(rule, part) for part in call.parts)
+    sure = max(_part_fits(rule, part) for part in call.parts)
+    return min(sure, _INSTALLS[call.installs]) if rule.installs else sure
+
+
+_INSTALLS = {True: Certainty.YES, None: Certainty.MAYBE, False: Certainty.NO}
 
 
 def allows(rule: Rule, call: Call, part: Part) -> bool:
     """Does an allow rule cover this part of a call, wholly and for certain?"""
-    if not _tool_fits(rule, call) or (rule.effects and not part.effects <= frozenset(rule.effects)):
+    if (
+        rule.installs
+        or not _tool_fits(rule, call)
+        or (rule.effects and not part.effects <= frozenset(rule.effects))
+    ):
         return False
     if rule.commands and not (
         part.command is not None and any(covers(shape, part.command, moved=part.moved) for shape in rule.shapes)

@@ -156,3 +156,17 @@ async def test_no_network_closes_the_network(begin: Callable[..., Session]) -> N
     assert reach_of(session).mode == "allowlist"
     await hear(session, "No network.")
     assert reach_of(session).mode == "none"
+
+
+async def test_an_order_that_made_no_rule_is_told(begin: Callable[..., Session]) -> None:
+    session = begin(Person())
+    notes: list[str] = []
+
+    class Noting(QuietWatcher):
+        def note(self, line: str) -> None:
+            notes.append(line)
+
+    session.watch = Noting()
+    await hear(session, "Fix it. Don't install anything unless you have to.")
+    assert notes == ["not made a rule: Don't install anything unless you have to"]
+    assert session_rules(session.journal.events) == ()

@@ -14,12 +14,14 @@ class Findings:
     """Effects and their causes, in the order in which they were found.
 
     `emptied` are the folders, as patterns, of which everything may be deleted; None is one that is not known.
+    `installs`: something is installed; None: it may be.
     """
 
     def __init__(self) -> None:
         self._effects: set[Effect] = set()
         self._causes: dict[Cause, bool] = {}
         self.emptied: set[str | None] = set()
+        self.installs: bool | None = False
 
     def add(self, effects: Iterable[Effect], text: str, reason: str, *, general: bool = False) -> None:
         """Note that the sub-command `text` could have `effects`, and why.
@@ -35,6 +37,12 @@ class Findings:
         """Note that what `text` does cannot be told."""
         self.add(EVERY_EFFECT, text, reason)
         self.emptied.add(None)
+        self.install(None)
+
+    def install(self, sure: bool | None) -> None:
+        """Note that something is installed, or (None) may be."""
+        if self.installs is False or sure:
+            self.installs = sure
 
     @property
     def effects(self) -> Effects:

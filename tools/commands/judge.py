@@ -12,6 +12,7 @@ import re
 from tools.commands import places, printing
 from tools.commands.call import Call, Item, command_of, options, remote, scan
 from tools.commands.findings import Findings
+from tools.commands.installs import installs
 from tools.commands.programs import SPECIAL
 from tools.commands.table import Row, table
 from tools.commands.text import ANY, Text, lit
@@ -43,6 +44,7 @@ def judge(call: Call) -> Text:
         call.reader.call_function(name, call.scene, call.args)
         if table().row(name) is None:
             return ANY
+    call.reader.findings.install(installs(call))
     row = table().row(posixpath.basename(name)) if not name.endswith("/") else None
     if "/" in name and posixpath.dirname(name) not in _TOOLCHAIN:
         call.add({Effect.RUN}, "runs a program by its path")
@@ -270,6 +272,7 @@ def only_worse(call: Call, code: str | None, words: list[Text]) -> None:
             command_of(call, words)
         effects, causes = reader.findings.effects & _WORSE, reader.findings.causes
         kept.emptied |= reader.findings.emptied
+        kept.install(None if reader.findings.installs else reader.findings.installs)
     finally:
         reader.findings = kept
     for effect in effects:
