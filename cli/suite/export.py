@@ -35,11 +35,15 @@ def export(
     json: Json = False,
 ) -> None:
     """Write rollouts with verifiable rewards: what the model saw and said, and what the grader made of it."""
+    from tasks.reports.reading import load_run
     from tasks.training.export import export_rollouts
     from tasks.training.rollouts import informative as only_informative
     from tasks.training.rollouts import read_rollouts
 
-    rollouts = [each for run in runs for each in read_rollouts(run, feedback=feedback)]
+    loaded = [load_run(each) for each in runs]
+    if stale := sum(run.stale for run in loaded):
+        say(f"{stale} attempts are of another agent, task or version, and left out")
+    rollouts = [each for run in loaded for each in read_rollouts(run, feedback=feedback)]
     kept = rollouts if informative is None else only_informative(rollouts, informative)
     kept = [each for each in kept if (each.passed or not passed) and not (clean and each.integrity)]
     written = export_rollouts(kept, format_, out)

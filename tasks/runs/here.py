@@ -38,10 +38,7 @@ from tasks.grading.integrity import Flag
 from tasks.grading.mining import mined
 from tasks.runs.doubting import Doubt, Doubting
 from tasks.runs.measures import measures
-from tasks.runs.results import (
-    AttemptResult,
-    Kind,
-)
+from tasks.runs.results import TRIES, AttemptResult, Kind, put_aside
 from tasks.runs.steps import make_steps
 
 PAUSES = (2.0, 10.0, 30.0)
@@ -105,7 +102,7 @@ class Here:
             result = await self._try(self._ready[task.name], number, key, folder, interrupt)
             if result.status != "unscored" or _is_final(result) or tries > len(self.pauses):
                 break
-            _put_aside(folder, tries)
+            put_aside(folder, TRIES)
             await asyncio.sleep(pause)
         seconds = round(time.monotonic() - start, 2)
         return result.model_copy(update={"seconds": seconds, "ended": time.time(), "tries": tries})
@@ -173,14 +170,6 @@ def _without(prepared: Prepared, number: int, key: str, lacks: list[str]) -> Att
 def _is_final(result: AttemptResult) -> bool:
     """Whether an unscored attempt would come out the same again: a missing program, a grader that cannot work."""
     return bool(result.lacks) or (result.failure is not None and result.failure.primary == "grader.error")
-
-
-def _put_aside(folder: Path, number: int) -> None:
-    """Keep what a failed try left, which the next one would write over."""
-    kept = folder / "tries" / str(number)
-    kept.mkdir(parents=True, exist_ok=True)
-    for path in [each for each in folder.iterdir() if each.name != "tries"]:
-        path.replace(kept / path.name)
 
 
 def unscored(task: Task, number: int, key: str, primary: str, said: str) -> AttemptResult:

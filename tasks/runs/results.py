@@ -4,6 +4,8 @@ OUT/run.json                        agent, version, tasks
 OUT/attempts/TASK/N/result.json     how it went (written last, so its absence means unfinished)
 OUT/attempts/TASK/N/journal.jsonl   what happened
 OUT/attempts/TASK/N/patch.diff      what was delivered
+OUT/attempts/TASK/N/tries/          the same of each try whose infrastructure failed
+OUT/attempts/TASK/N/old/            the same of attempts that are no longer the run's, such as another agent's
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from agent.outcomes import Outcome, UsageProblem
 from tasks.failures.found import Failure
 from tasks.grading.grade import Grade
 from tasks.runs.measures import Measures
+
+TRIES, OLD = "tries", "old"
+"""Folders of an attempt for what was there before it."""
 
 
 class AttemptResult(BaseModel):
@@ -95,6 +100,22 @@ def read_result(folder: Path) -> AttemptResult | None:
         return None
     except ValidationError as error:
         raise UsageProblem(f"{path} is no result of an attempt: remove it to have it made again") from error
+
+
+def put_aside(folder: Path, name: str) -> None:
+    """Keep what an attempt or a try left below `name` in its folder, in a folder with the next number.
+
+    No journal is ever removed or written over. What is below OLD stays there, and a try leaves those before it.
+    """
+    staying = {name, OLD}
+    left = [path for path in folder.iterdir() if path.name not in staying] if folder.is_dir() else []
+    if not left:
+        return
+    taken = [int(path.name) for path in (folder / name).glob("*") if path.name.isdecimal()]
+    kept = folder / name / str(max(taken, default=0) + 1)
+    kept.mkdir(parents=True)
+    for path in left:
+        path.replace(kept / path.name)
 
 
 def write_result(folder: Path, result: AttemptResult) -> None:

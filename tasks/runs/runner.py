@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -29,10 +28,12 @@ from tasks.format.task import Task
 from tasks.runs.here import PAUSES, Here, kind_of
 from tasks.runs.limits import RunLimits
 from tasks.runs.results import (
+    OLD,
     AttemptResult,
     RunFile,
     attempt_folder,
     attempt_key,
+    put_aside,
     read_result,
     write_result,
 )
@@ -129,7 +130,7 @@ class Run:
                 raise each
 
     async def _one(self, task: Task, number: int, room: Room, executor: Executor) -> None:
-        async with room.place(task.file.environment.memory_mb << 20):
+        async with room.place(task.file.environment.memory_bytes):
             if self.over:
                 return
             folder, interrupt = attempt_folder(self.out, task.name, number), Interrupt()
@@ -170,13 +171,13 @@ class Run:
         return attempt_key(task.hash, about, version("bridle"))
 
     def _known(self, task: Task, number: int) -> bool:
-        """Whether there is a scored result that is still valid; any other goes."""
+        """Whether there is a scored result that is still valid; what any other attempt left is kept aside."""
         folder = attempt_folder(self.out, task.name, number)
         found = read_result(folder)
         if found is not None and found.key == self._key(task) and found.status != "unscored":
             self._note(found)
             return True
-        shutil.rmtree(folder, ignore_errors=True)
+        put_aside(folder, OLD)
         return False
 
     def _note(self, result: AttemptResult) -> None:

@@ -36,7 +36,8 @@ from agent.models.fingerprint import tools_fingerprint
 from agent.models.protocol import Message, Tokens, ToolSpec, Usage
 from agent.outcomes import UsageProblem
 from agent.standing import standing
-from tasks.runs.results import AttemptResult, RunFile, attempt_folder, read_run
+from tasks.reports.reading import LoadedRun
+from tasks.runs.results import AttemptResult, RunFile, attempt_folder
 from tools.registry import default_tools, describe
 
 _PRIVATE = tuple(
@@ -113,11 +114,13 @@ class Rollout(BaseModel):
     feedback: tuple[Feedback, ...] | None
 
 
-def read_rollouts(out: Path, *, feedback: bool = False) -> list[Rollout]:
-    """The rollouts of a run's folder, by task and number. Raises UsageProblem for one that is no run."""
-    results = read_run(out)
-    about = RunFile.model_validate_json((out / "run.json").read_bytes())
-    return [_rollout(each, about, attempt_folder(out, each.task, each.number), feedback) for each in results]
+def read_rollouts(run: LoadedRun, *, feedback: bool = False) -> list[Rollout]:
+    """The rollouts of a run, by task and number. Raises UsageProblem where a journal is damaged.
+
+    Those alone that are the run's: what another agent left in its folder would be exported under a wrong name.
+    """
+    folders = ((each, attempt_folder(run.folder, each.task, each.number)) for each in run.results)
+    return [_rollout(result, run.file, folder, feedback) for result, folder in folders]
 
 
 def informative(rollouts: Sequence[Rollout], least: int) -> list[Rollout]:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from contextlib import suppress
+from pathlib import Path
+from typing import Self
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tasks
+from agent.outcomes import Outcome
+from agent.session import Interrupt
+from sandboxes.bubblewrap.backend import BubblewrapBackend
 from tasks.agents.pacing import Pace
+from tasks.agents.work import Agent
+from tasks.format.task import Task, load_task
+from tasks.runs.results import AttemptResult
 from tasks.runs.room import Room
+from tasks.runs.runner import Run
 
 
 @settings(max_examples=60, deadline=None)
@@ -68,3 +80,46 @@ def test_a_pace_bounds_how_many_and_how_often() -> None:
     most, seconds = asyncio.run(turns())
     assert most <= 2
     assert seconds >= 9 * 0.01 * 0.99
+
+
+class Counting:
+    """An executor whose attempts only wait, and which counts how many are under way."""
+
+    def __init__(self) -> None:
+        self.under_way = self.most = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def make(self, task: Task, number: int, key: str, folder: Path, interrupt: Interrupt) -> AttemptResult:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await asyncio.sleep(0.01)
+        self.under_way -= 1
+        folder.mkdir(parents=True)
+        return AttemptResult(task=task.name, number=number, key=key, status="fail", outcome=Outcome.DONE)
+
+
+@pytest.mark.parametrize(("said", "most"), [("memory_mb = 2048", 2), ('memory = "8G"', 1)])
+def test_a_run_takes_the_memory_that_tasks_ask_for_however_they_say_it(
+    tmp_path: Path, said: str, most: int
+) -> None:
+    task = tmp_path / "task"
+    shutil.copytree(Path(tasks.__file__).parent / "bundled" / "bug-rolling-mean", task)
+    (task / "task.toml").write_text((task / "task.toml").read_text() + f"\n[environment]\n{said}\n")
+    counting = Counting()
+    run = Run(
+        tasks=[load_task(task)],
+        agent=Agent(kind="nop"),
+        backend=BubblewrapBackend(),
+        out=tmp_path / "out",
+        attempts=4,
+        jobs=2,
+        memory=10 << 30,
+        executor=counting,
+    )
+    assert len(asyncio.run(run.run())) == 4
+    assert counting.most == most

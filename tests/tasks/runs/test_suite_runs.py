@@ -21,7 +21,9 @@ from sandboxes.docker.backend import DockerBackend
 from tasks.agents.cheats import cheats
 from tasks.agents.work import parse_agent
 from tasks.format.task import Task, load_suite, load_task
+from tasks.reports.reading import load_run
 from tasks.runs.runner import Run
+from tasks.training.rollouts import read_rollouts
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine")]
 
@@ -207,6 +209,43 @@ def test_ctrl_c_ends_a_run_with_what_there_is_and_the_next_goes_on(tmp_path: Pat
 def test_a_wrong_agent_is_a_sentence(tmp_path: Path) -> None:
     done: Done = bridle("suite", "run", "bundled", "--agent", "magic", "--out", str(tmp_path))
     assert (done.code, "give oracle, nop, bridle" in done.err) == (2, True)
+
+
+def test_another_agent_in_the_same_folder_loses_nothing_and_is_not_taken_for_the_first(tmp_path: Path) -> None:
+    suite, out = tmp_path / "suite", tmp_path / "out"
+    for name in ("a", "b"):
+        shutil.copytree(ROLLING, suite / name)
+    command = ["suite", "run", str(suite), "--out", str(out)]
+    assert bridle(*command, "--agent", "oracle").code == 0
+    attempt = out / "attempts" / "a" / "1"
+    written = {path.name: path.read_bytes() for path in attempt.iterdir() if path.is_file()}
+    assert {"result.json", "journal.jsonl", "patch.diff"} <= set(written)
+    for number, agent in enumerate(("nop", "command:true"), 1):
+        assert bridle(*command, "--agent", agent, "--task", "a").code == 0
+        before = attempt / "old" / str(number)
+        assert json.loads((before / "result.json").read_text())["status"] == ("pass" if number == 1 else "fail")
+        assert (before / "journal.jsonl").is_file()
+    assert {path.name: path.read_bytes() for path in (attempt / "old" / "1").iterdir()} == written
+    assert json.loads((attempt / "result.json").read_text())["status"] == "fail"
+    assert not (attempt / "old" / "2" / "old").exists()
+    (rollout,) = read_rollouts(load_run(out))
+    assert (rollout.task, rollout.agent["kind"], rollout.reward) == ("a", "command", 0.0)
+    exported = bridle("suite", "export", str(out), "--format", "atif", "--out", str(tmp_path / "x"))
+    assert "1 attempts are of another agent, task or version, and left out" in exported.err
+
+
+def test_what_an_attempt_that_could_not_be_scored_left_stays(tmp_path: Path, service: Start) -> None:
+    def run(url: str) -> Run:
+        agent = parse_agent("bridle", {"model": "scripted", "base_url": url})
+        return Run(load_suite(ROLLING), agent, DockerBackend(), tmp_path / "out", pauses=[0.01])
+
+    model = service([*[Answer(status=401, text="no such key")] * 2, Answer(calls=[EDIT]), submit()])
+    first, second = (asyncio.run(run(model.url).run())[0].status for _ in range(2))
+    assert (first, second) == ("unscored", "pass")
+    attempt = tmp_path / "out" / "attempts" / "bug-rolling-mean" / "1"
+    for left in (attempt / "old" / "1", attempt / "old" / "1" / "tries" / "1"):
+        assert "session.started" in (left / "journal.jsonl").read_text()
+    assert not (attempt / "tries").exists()
 
 
 def test_after_a_kill_the_same_command_goes_on_and_nothing_is_left(tmp_path: Path) -> None:
