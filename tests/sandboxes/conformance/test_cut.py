@@ -15,7 +15,7 @@ from sandboxes.protocol import ExecResult, FileError, Sandbox, SandboxLost
 Open = Callable[..., Awaitable[Sandbox]]
 
 INPUT = bytes(range(256)) * 8
-PARTS = 8
+PARTS = 4
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def test_cut_after_any_number_of_bytes(fresh: Open, kind: Kind, scissors: 
     assert await times_run(box) == 1
     await box.close()
     lost = 0
-    for count in sorted({0, 1, 7, 8, 9, *(size * part // PARTS for part in range(PARTS)), size - 1}):
+    for count in sorted({0, 1, 8, *(size * part // PARTS for part in range(PARTS)), size - 1}):
         box = await fresh()
         scissors.cut_after(way, count)
         try:
