@@ -41,14 +41,17 @@ async def approve(session: Session) -> None:
 
 def reach_of(session: Session) -> Network:
     """What this session can reach: nothing, once a rule refuses whatever could use the network; of the hosts that
-    are listed, those that no rule refuses.
+    are listed, those that no rule refuses. A refused host below a listed `*.` is left to the proxy.
     """
     refusing = [placed.rule for placed in session.gate.rules if placed.kind == "deny"] if session.gate else []
     if any(rule.only_effects & {Effect.NETWORK} for rule in refusing):
         return Network()
     found = session.settings.reach
-    refused = [host for rule in refusing for host in rule.only_hosts]
-    return replace(found, hosts=tuple(host for host in found.hosts if not any(_covers(r, host) for r in refused)))
+    if found.mode != "allowlist":
+        return found
+    refused = tuple(dict.fromkeys(host for rule in refusing for host in rule.only_hosts))
+    hosts = tuple(host for host in found.hosts if not any(_covers(r, host) for r in refused))
+    return replace(found, hosts=hosts, refused=refused)
 
 
 def _covers(refused: HostRule, listed: HostRule) -> bool:

@@ -357,7 +357,7 @@ def _begin_conversation(
         level=int(level),
         allowed=", ".join(sorted(allowed(level, listed=reach.mode == "allowlist"))),
         network=reach.mode,
-        hosts=", ".join(map(str, reach.hosts)),
+        hosts=reach.listed,
         secrets=for_commands(session.secrets, session.settings.inject),
         inject=[(each.host, each.header) for each in session.settings.inject] if reach.mode == "allowlist" else [],
     )

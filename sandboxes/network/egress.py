@@ -116,7 +116,7 @@ class Proxy:
     """Serves the connections of one sandbox."""
 
     def __init__(self, network: Network, egress: Egress) -> None:
-        self._rules = network.hosts
+        self._network = network
         self._egress = egress
         self._pace = Pace()
         self._last = 0
@@ -168,7 +168,7 @@ class Proxy:
         """
         assert self._authority is not None
         try:
-            context = self._authority.context(decide(self._rules, request.host, request.port))
+            context = self._authority.context(decide(self._network, request.host, request.port))
         except Refused as e:
             self._told(request, "refused", str(e))
             await http.answer(stream, 403, f"bridle refused {request.host}:{request.port}: {e}")
@@ -228,7 +228,7 @@ class Proxy:
         self._last += 1
         number = self._last
         try:
-            name = decide(self._rules, host, port)
+            name = decide(self._network, host, port)
             own = self._egress.served.get(name)
             addresses = () if own else check_addresses(await self._resolve(name, port))
         except Refused as e:

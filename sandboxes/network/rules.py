@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,26 +43,32 @@ class HostRule:
 
     def matches(self, host: str, port: int) -> bool:
         """Does the rule let `host`, a name as `plain_name` makes it, be reached on `port`?"""
-        same = host.endswith(f".{self.host}") if self.below else host == self.host
-        return same and port in self.ports
+        return self.names(host) and port in self.ports
+
+    def names(self, host: str) -> bool:
+        """Does the rule speak of `host`, on whatever port?"""
+        return host.endswith(f".{self.host}") if self.below else host == self.host
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
     """What a sandbox can reach: nothing, the hosts of a list through a proxy, or whatever the engine can.
 
-    An empty list lets nothing through.
+    An empty list lets nothing through. What is `refused` is not let through on any port, whatever is listed.
     """
 
     mode: NetworkMode = "none"
     hosts: tuple[HostRule, ...] = ()
+    refused: tuple[HostRule, ...] = ()
 
     def __str__(self) -> str:
-        return (
-            f"allowlist: {', '.join(map(str, self.hosts)) or 'no hosts'}"
-            if self.mode == "allowlist"
-            else self.mode
-        )
+        return f"allowlist: {self.listed or 'no hosts'}" if self.mode == "allowlist" else self.mode
+
+    @property
+    def listed(self) -> str:
+        """The list in words; empty if nothing is on it."""
+        hosts, refused = (", ".join(map(str, rules)) for rules in (self.hosts, self.refused))
+        return f"{hosts} (but not {refused})" if hosts and refused else hosts
 
 
 def parse_rule(text: str) -> HostRule:
@@ -104,10 +110,12 @@ def plain_name(text: str) -> str:
     return name
 
 
-def decide(rules: Iterable[HostRule], host: str, port: int) -> str:
-    """The name to resolve, when a rule lets `host` be reached on `port`. Raises Refused."""
+def decide(network: Network, host: str, port: int) -> str:
+    """The name to resolve, when the list lets `host` be reached on `port`. Raises Refused."""
     name = plain_name(host)
-    if any(rule.matches(name, port) for rule in rules):
+    if any(rule.names(name) for rule in network.refused):
+        raise Refused("a rule refuses it")
+    if any(rule.matches(name, port) for rule in network.hosts):
         return name
     raise Refused("no rule allows it")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.world import ADDRESS, World
 
 from agent.asked import ConstraintHeard
 from agent.autonomy.approvers import AbsentApprover
@@ -15,11 +16,14 @@ from agent.autonomy.levels import Level
 from agent.autonomy.rules import Placed, Rule
 from agent.constraints import UserQuit, hear, session_rules
 from agent.journal import Journal, SessionRewound, read_events
-from agent.network import reach_of
+from agent.network import reach, reach_of
+from agent.network_events import NetworkRequested
 from agent.session import PatientApprover, Session
 from agent.settings import Settings
 from agent.store import SessionFolder, Store
 from cli.terminal import QuietWatcher
+from sandboxes.network.egress import Failed, Proxy
+from sandboxes.network.rules import Refused
 
 SAID = "Fix it. Don't touch tests/, and no network."
 
@@ -136,7 +140,7 @@ async def test_it_survives_resuming_and_rewinding(begin: Callable[..., Session])
         ("a.example.org", "*.example.org", []),
         ("*.a.example.org", "*.example.org", []),
         ("example.org", "*.example.org", ["example.org"]),
-        ("*.example.org", "a.example.org", ["*.example.org"]),
+        ("*.example.org", "a.example.org", ["*.example.org"]),  # and the proxy refuses what is below it
         ("*.example.org", "*.example.org", []),
         ("example.net", "example.org", ["example.net"]),
     ],
@@ -149,6 +153,27 @@ async def test_refused_hosts_are_taken_from_the_list(
     session.gate.tighten([Placed("deny", Rule(hosts=(refused,)), "config.toml", 1)])
     assert list(map(str, reach_of(session).hosts)) == left
     assert reach_of(session).mode == "allowlist"
+
+
+async def test_a_refused_host_below_a_listed_one_is_not_dialled(begin: Callable[..., Session]) -> None:
+    session = begin(AbsentApprover(), allow_hosts=("*.example.org",))
+    assert session.gate is not None
+    session.gate.tighten([Placed("deny", Rule(hosts=("bad.example.org",)), "config.toml", 1)])
+    world = World(names={f"{word}.example.org": [ADDRESS] for word in ("bad", "good")})
+    session.outside = world.egress.outside
+    network, egress = reach(session, "run")
+    proxy = Proxy(network, egress)
+    for host in ("bad.example.org", "BAD.example.org."):
+        with pytest.raises(Refused):
+            async with proxy.way(host, 443, "CONNECT"):
+                pass
+    assert world.resolved == []
+    with pytest.raises(Failed):  # nobody listens there
+        async with proxy.way("good.example.org", 443, "CONNECT"):
+            pass
+    assert world.dialled == [(ADDRESS, 443)]
+    verdicts = [each.verdict for each in session.journal.events if isinstance(each, NetworkRequested)]
+    assert verdicts == ["refused", "refused", "allowed"]
 
 
 async def test_no_network_closes_the_network(begin: Callable[..., Session]) -> None:

@@ -64,6 +64,7 @@ def test_what_is_no_rule_gets_one_sentence(text: str, word: str) -> None:
 
 
 RULES = tuple(map(parse_rule, ("example.org", "api.example.net:8443", "*.files.example", "a_b.example")))
+LISTED = Network("allowlist", RULES)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ RULES = tuple(map(parse_rule, ("example.org", "api.example.net:8443", "*.files.e
     ],
 )
 def test_allowed(host: str, port: int, name: str) -> None:
-    assert decide(RULES, host, port) == name
+    assert decide(LISTED, host, port) == name
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_allowed(host: str, port: int, name: str) -> None:
 )
 def test_refused(host: str, port: int) -> None:
     with pytest.raises(Refused):
-        decide(RULES, host, port)
+        decide(LISTED, host, port)
 
 
 @pytest.mark.parametrize(
@@ -140,13 +141,43 @@ def test_refused(host: str, port: int) -> None:
 def test_addresses_are_no_names_in_any_spelling(host: str) -> None:
     any_host = (HostRule(host.lower().removesuffix("."), ports=(80,)),)
     with pytest.raises(Refused):
-        decide(any_host, host, 80)
+        decide(Network("allowlist", any_host), host, 80)
 
 
 def test_an_empty_list_lets_nothing_through() -> None:
     assert Network() == Network("none", ())
     with pytest.raises(Refused, match="no rule"):
-        decide((), "example.org", 443)
+        decide(Network("allowlist"), "example.org", 443)
+
+
+@pytest.mark.parametrize(
+    ("refused", "host", "through"),
+    [
+        ("bad.files.example", "bad.files.example", False),
+        ("bad.files.example", "BAD.files.example.", False),
+        ("bad.files.example:22", "bad.files.example", False),
+        ("bad.files.example", "a.files.example", True),
+        ("bad.files.example", "a.bad.files.example", True),
+        ("*.bad.files.example", "a.bad.files.example", False),
+        ("*.bad.files.example", "bad.files.example", True),
+        ("*.files.example", "a.files.example", False),
+        ("*.example", "example.org", True),
+    ],
+)
+def test_what_is_refused_is_refused_below_a_listed_name(refused: str, host: str, through: bool) -> None:
+    rule = HostRule("example", below=True) if refused == "*.example" else parse_rule(refused)
+    network = Network("allowlist", RULES, (rule,))
+    if through:
+        assert decide(network, host, 443) == plain_name(host)
+    else:
+        with pytest.raises(Refused, match="a rule refuses it"):
+            decide(network, host, 443)
+
+
+def test_what_is_refused_is_said() -> None:
+    network = Network("allowlist", (parse_rule("*.example.org"),), (parse_rule("bad.example.org"),))
+    assert str(network) == "allowlist: *.example.org (but not bad.example.org)"
+    assert str(Network("allowlist", (), network.refused)) == "allowlist: no hosts"
 
 
 NAMES = st.from_regex(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,30}[A-Za-z0-9_])?\.?", fullmatch=True)
@@ -155,7 +186,7 @@ NAMES = st.from_regex(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,30}[A-Za-z0-9_])?\.?", ful
 @given(st.text(max_size=40) | NAMES, st.integers(-1, 70000))
 def test_only_names_that_a_rule_gives_get_through(host: str, port: int) -> None:
     try:
-        name = decide(RULES, host, port)
+        name = decide(LISTED, host, port)
     except Refused:
         return
     assert name == plain_name(name)
