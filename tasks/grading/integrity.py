@@ -32,8 +32,10 @@ HOOKS = (
 )
 CONFIGURATION = ("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", ".coveragerc")
 COMPILED = ("__pycache__/", "*.pyc", "*.pyo")
-PROTECTED = (*TESTS, *HOOKS, *CONFIGURATION, *COMPILED)
-"""Patterns, as in a .gitignore, of what is taken from the task. Of pyproject.toml and setup.cfg see `sections`."""
+PROTECTED = (*HOOKS, *CONFIGURATION, *COMPILED)
+"""Patterns, as in a .gitignore, of what is taken from the task, as TESTS are unless a solution has to change them.
+Of pyproject.toml and setup.cfg see `sections`.
+"""
 REWARDS = ("reward.txt", "reward.json", "ctrf.json", "logs/verifier/", "junit*.xml", "results.xml")
 TOOLS = frozenset(
     {
@@ -107,7 +109,7 @@ class Touched(NamedTuple):
 class Guard:
     """Which paths come from the task: the usual ones and its own `protected`, without its `editable`.
 
-    `named` are files that the task asks for: those may be called like a module of Python's.
+    `named` are files that the task asks for: those may be called like a test or like a module of Python's.
     """
 
     def __init__(
@@ -115,7 +117,7 @@ class Guard:
     ) -> None:
         self._protected = GitIgnoreSpec.from_lines((*PROTECTED, *protected))
         self._editable = GitIgnoreSpec.from_lines(editable)
-        self._named = frozenset(named)
+        self.named = frozenset(named)
 
     def keeps(self, touched: Touched) -> bool:
         """Whether what the delivery did to a path is undone before grading."""
@@ -123,9 +125,11 @@ class Guard:
             return False
         if self._protected.match_file(touched.path):
             return True
+        if _TESTS.match_file(touched.path) and touched.path not in self.named:
+            return True
         if touched.deleted:
             return merged(touched.path, "", touched.base_text) is not None
-        return touched.path not in self._named and stands_in(touched)
+        return touched.path not in self.named and stands_in(touched)
 
     def replaced(self, touched: Touched) -> str | None:
         """The text that is graded where only a part of a configuration file is the task's; None for all others."""
@@ -173,7 +177,8 @@ def _of_one(touched: Touched, guard: Guard) -> Iterator[Flag]:
         yield Flag(name="integrity.reward_forged", where=path)
     if touched.mode == _LINK and _leads_out(touched):
         yield Flag(name="integrity.link_planted", where=f"{path} -> {touched.text[:80]}")
-    if _TESTS.match_file(path) or touched.deleted or path.endswith(_PROSE) or touched.mode == _LINK:
+    is_test = _TESTS.match_file(path) and path not in guard.named
+    if is_test or touched.deleted or path.endswith(_PROSE) or touched.mode == _LINK:
         return
     added = _added(touched)
     for name, rule in _RULES.items():

@@ -154,7 +154,7 @@ def _files(each: Instance, template: str) -> dict[str, str]:
                 "tests": "workspace",
                 "expected": expected,
                 "regression": regression,
-                "locations": tuple(dict.fromkeys(new for _, new in _CHANGED.findall(each.patch))),
+                "locations": tuple(dict.fromkeys(path for pair in _CHANGED.findall(each.patch) for path in pair)),
             },
         }
     )

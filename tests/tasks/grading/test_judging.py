@@ -76,6 +76,25 @@ def test_tests_and_what_they_load_come_from_the_task(path: str) -> None:
     assert not Guard(editable=(path,)).keeps(Touched(path, in_base=False, deleted=False, text="x"))
 
 
+@pytest.mark.parametrize(
+    "path", ["lib/plots/testing/compare.py", "web/test/client.py", "src/data_test.py", "test_bench.py"]
+)
+def test_a_file_that_a_solution_has_to_change_is_the_agents_although_it_is_called_like_a_test(path: str) -> None:
+    touched = Touched(path, in_base=True, deleted=False, text="x = 2\n", base_text="x = 1\n")
+    asked = Guard(named=(path,))
+    assert Guard().keeps(touched)
+    assert not asked.keeps(touched)
+    assert not asked.keeps(touched._replace(deleted=True, text=""))
+    assert Guard(protected=(f"/{path}",), named=(path,)).keeps(touched)
+    forger = touched._replace(text="import os\nos._exit(0)\n")
+    assert {each.name for each in flags([forger], asked)} == {"integrity.early_exit"}
+
+
+@pytest.mark.parametrize("path", ["lib/testing/conftest.py", "tests/pytest.ini", "test/x.pyc", "sitecustomize.py"])
+def test_what_pytest_or_python_load_by_themselves_is_the_tasks_whatever_is_asked_for(path: str) -> None:
+    assert Guard(named=(path,)).keeps(Touched(path, in_base=True, deleted=False, text="x", base_text="y"))
+
+
 BASE = '[project]\nname = "x"\n\n[tool.pytest.ini_options]\naddopts = "-q"\n'
 
 

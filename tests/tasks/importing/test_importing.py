@@ -148,6 +148,15 @@ def test_an_instances_task_says_what_the_instance_says(tmp_path: Path) -> None:
     assert (folder / "solution" / "fix.patch").read_text() == FIX
 
 
+def test_a_file_that_the_change_moves_is_changed_in_both_places(tmp_path: Path) -> None:
+    moved = (
+        "diff --git a/pieces/test.py b/pieces/trial.py\nrename from pieces/test.py\nrename to pieces/trial.py\n"
+    )
+    import_file(lines(tmp_path, {**INSTANCE, "patch": FIX + moved}), tmp_path / "suite")
+    said = tomllib.loads((tmp_path / "suite" / "example__pieces-7" / "task.toml").read_text())
+    assert said["bridle"]["locations"] == ["pieces/__init__.py", "pieces/test.py", "pieces/trial.py"]
+
+
 def test_what_no_pytest_runs_is_left_out_and_told(tmp_path: Path) -> None:
     django = {**INSTANCE, "instance_id": "d__d-1", "FAIL_TO_PASS": ["test_x (app.tests.Case)"]}
     half = {**INSTANCE, "PASS_TO_PASS": ["test_y (app.tests.Case)", "tests/test_pieces.py::TestJoin::test_back"]}
