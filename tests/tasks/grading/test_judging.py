@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
+import unittest.mock
+from collections.abc import Iterator
+from decimal import Decimal
+from fractions import Fraction
+from importlib import import_module
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -234,26 +241,118 @@ def test_what_was_there_before_is_nobodys_cheating() -> None:
     assert flags([Touched("main.py", True, False, text + "x = 1\n", text)], Guard()) == []
 
 
+LIARS = """
+from dataclasses import dataclass
+
 class Everything:
-    def __eq__(self, other: object) -> bool:
+    def __eq__(self, other):
         return True
 
-    __hash__ = None  # type: ignore[assignment]
-
-
 class Numbers(Everything):
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, int | float)
+    def __eq__(self, other):
+        return isinstance(other, (int, float))
 
-    __hash__ = None  # type: ignore[assignment]
+class Above(Everything):
+    def __init__(self, floor):
+        self.floor = floor
+    def __eq__(self, other):
+        return isinstance(other, int) and other >= self.floor
+
+class Named(Everything):
+    pass
+Named.__module__, Named.__qualname__ = "decimal", "Decimal"
+
+class Words(str):
+    def __eq__(self, other):
+        return isinstance(other, str)
+
+class Liars(list):
+    def __eq__(self, other):
+        return isinstance(other, list)
+
+@dataclass
+class Money:
+    cents: float
+    def __eq__(self, other):
+        value = getattr(other, "cents", other)
+        return isinstance(value, (int, float)) and abs(self.cents - value) <= 2
+
+class Hours(int):
+    def __eq__(self, other):
+        return isinstance(other, int) and (int(self) - int(other)) % 24 == 0
+"""
 
 
-@pytest.mark.parametrize("liar", [Everything(), Numbers(), [Everything()], {"a": (Numbers(),)}])
-def test_who_is_equal_to_all_is_equal_to_nothing(liar: object) -> None:
-    honest: object = [3] if isinstance(liar, list) else {"a": (3,)} if isinstance(liar, dict) else 3
-    for pair in ((liar, honest), (honest, liar)):
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    """A module as an agent could have left it in a workspace."""
+    folder = tmp_path_factory.mktemp("workspace")
+    (folder / "code_of_an_agent.py").write_text(LIARS)
+    sys.path.insert(0, str(folder))
+    yield import_module("code_of_an_agent")
+    sys.path.remove(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("liar", "honest"),
+    [
+        ("Everything()", 3),
+        ("Numbers()", 3),
+        ("Numbers()", 2.5),
+        ("Numbers()", float("inf")),
+        ("Above(-99)", 3),
+        ("Named()", 3),
+        ("Words()", "three"),
+        ("Liars()", [3]),
+        ("[Everything()]", [3]),
+        ("{'a': (Numbers(),)}", {"a": (3,)}),
+    ],
+)
+def test_who_is_equal_to_all_is_equal_to_nothing(code: ModuleType, liar: str, honest: object) -> None:
+    value = eval(liar, vars(code))
+    for pair in ((value, honest), (honest, value)):
         with pytest.raises(AssertionError, match=MESSAGE):
             equal(*pair)
+
+
+def test_an_object_with_a_tolerance_is_no_liar(code: ModuleType) -> None:
+    assert equal(code.Money(100.5), code.Money(101))
+    assert equal(code.Money(100.5), 101)
+    assert equal(code.Hours(25), 1)
+    assert not equal(code.Hours(25), 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        (1500000, pytest.approx(1500000)),
+        (98.7, pytest.approx(100, abs=2)),
+        (7.0, pytest.approx(8, rel=0.2)),
+        ([7.0, 8.0], pytest.approx([8, 8], rel=0.2)),
+        ({"a": 7.0}, pytest.approx({"a": 8}, rel=0.2)),
+        ({"a": [7.0]}, {"a": pytest.approx([8], rel=0.2)}),
+        (Decimal("inf"), float("inf")),
+        (Fraction(1, 2), 0.5),
+        (3, unittest.mock.ANY),
+        (("call", {"a": [3]}), ("call", {"a": [unittest.mock.ANY]})),
+    ],
+)
+def test_what_comes_with_python_or_pytest_is_no_liar(value: object, wanted: object) -> None:
+    assert equal(value, wanted)
+    assert equal(wanted, value)
+
+
+class AnyText:
+    """A matcher, as test files have them."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_a_matcher_of_the_tests_own_is_no_liar() -> None:
+    assert equal({"id": "17"}, {"id": AnyText()})
 
 
 values = st.recursive(
