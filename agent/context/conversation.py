@@ -41,8 +41,10 @@ class Conversation:
             self.calls = len(event.calls)
         elif isinstance(event, CallFinished):
             self._open.pop(event.call, None)
+            # What says that it was interrupted is Bridle's own word, as is what was never begun.
+            seconds = None if event.facts.get("interrupted") else event.seconds
             self.messages.append(
-                Message(role="tool", content=event.text, tool_call_id=event.call, seconds=event.seconds)
+                Message(role="tool", content=event.text, tool_call_id=event.call, seconds=seconds)
             )
 
     def unanswered(self) -> list[ToolCall]:

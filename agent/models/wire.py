@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from agent.context.data import as_data
 from agent.models.protocol import Message, Request, ToolSpec
 
 _HOW_IT_ENDED = re.compile(r"\[(?:exit \d+|killed)(?:: [^;\]\n]*)?(?=[;\]])(?=[^\n]*\]\Z)")
@@ -27,9 +28,11 @@ def wire_text(message: Message) -> str:
     return f"{message.content[: footer.end()]}; {took}{message.content[footer.end() :]}"
 
 
-def wire_message(message: Message) -> dict[str, Any]:
-    """One message as a chat dictionary."""
-    wire: dict[str, Any] = {"role": message.role, "content": wire_text(message)}
+def wire_message(message: Message, tool: str = "") -> dict[str, Any]:
+    """One message as a chat dictionary; what the `tool` gave that ran is marked as data."""
+    text = wire_text(message)
+    marked = as_data(text, tool) if message.role == "tool" and message.seconds is not None else text
+    wire: dict[str, Any] = {"role": message.role, "content": marked}
     if message.role == "tool":
         wire["tool_call_id"] = message.tool_call_id or ""
     if message.tool_calls:
@@ -60,9 +63,12 @@ def wire_tool(tool: ToolSpec) -> dict[str, Any]:
 
 def wire_body(request: Request, model: str, limit_name: str) -> dict[str, Any]:
     """The whole request; `limit_name` is what the service calls the bound on output tokens."""
+    tools = {call.id: call.name for message in request.messages for call in message.tool_calls}
     body: dict[str, Any] = {
         "model": model,
-        "messages": [wire_message(message) for message in request.messages],
+        "messages": [
+            wire_message(each, tools.get(each.tool_call_id or "", "a tool")) for each in request.messages
+        ],
         "stream": not request.want_tokens,  # llama.cpp gives no probabilities of streamed calls
     }
     if body["stream"]:

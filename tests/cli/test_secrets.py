@@ -121,7 +121,7 @@ def test_a_command_has_its_secrets_and_nothing_else_ever_does(
     assert "[secret TOKEN]" in said
     assert "[secret ODD]" in said
     last = model.requests[5]["messages"][-1]["content"]
-    assert last.startswith("0\n0\n0\n"), (
+    assert last.startswith('<data from="shell">\n0\n0\n0\n'), (
         "no later command has them, and nothing that could be asked for them lives"
     )
     for path in (own_state / "sessions" / done.report["session"]).rglob("*"):
@@ -169,7 +169,7 @@ def test_a_person_is_asked_each_time_and_told_the_names(
     finally:
         terminal.close()
     told = [m["content"] for m in model.requests[1]["messages"] if m["role"] == "tool"]
-    assert told[0].startswith("(no output)\n[exit 0")
+    assert told[0].startswith('<data from="shell">\n(no output)\n[exit 0')
     assert "once is enough" in told[1]
 
 

@@ -104,7 +104,11 @@ async def test_the_request_on_the_wire(faulty: FaultyService) -> None:
     assert assistant["tool_calls"][0]["function"] == {"name": "shell", "arguments": call.arguments}
     kept = json.loads(assistant["tool_calls"][1]["function"]["arguments"])
     assert kept == {"invalid_arguments": wrong.arguments}
-    assert timed == {"role": "tool", "content": "x.py\n[exit 0; 0.52 s]", "tool_call_id": "a"}
+    assert timed == {
+        "role": "tool",
+        "content": '<data from="shell">\nx.py\n[exit 0; 0.52 s]\n</data>',
+        "tool_call_id": "a",
+    }
     assert untimed["content"] == "not JSON"
     assert sent["tools"][0]["function"]["parameters"] == {"type": "object"}
     assert (sent["temperature"], sent["seed"], sent["max_tokens"]) == (0.0, 7, 99)
