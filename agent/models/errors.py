@@ -102,12 +102,27 @@ def retry_after(headers: httpx.Headers, now: datetime | None = None) -> float | 
     return min(max(seconds, 0.0), RETRY_AFTER_CAP)
 
 
+def is_busy(status: int) -> bool:
+    """Whether an HTTP status says that the service cannot answer now, whatever it is asked."""
+    return status in (408, 429) or status >= 500
+
+
+def is_overflow(status: int, said: str) -> bool:
+    """Whether an answer says that what was asked is longer than the model's context."""
+    return status == 413 or (400 <= status < 500 and _OVERFLOW.search(said) is not None)
+
+
+def overflow(where: Endpoint) -> ContextOverflow:
+    """What to say then."""
+    return ContextOverflow(f"the conversation is longer than the context of {where}")
+
+
 def _judge_status(error: openai.APIStatusError, where: Endpoint) -> Transient | ModelError:
     status, said = error.status_code, _said(error)
     detail = where.shown(_message(error))
     if final := _final_by_text(said, where):
         return final
-    if status in (408, 429) or status >= 500:
+    if is_busy(status):
         return Transient(f"it answered HTTP {status}: {detail}", retry_after(error.response.headers))
     match status:
         case 401:  # what the service says here tends to repeat the key
@@ -119,7 +134,7 @@ def _judge_status(error: openai.APIStatusError, where: Endpoint) -> Transient | 
         case 404 | 405:
             return ModelError(f"{where} was not found ({detail}): check --model and the base URL (often .../v1)")
         case 413:
-            return _overflow(where)
+            return overflow(where)
     return ModelError(f"{where} refused the request with HTTP {status}: {detail}")
 
 
@@ -138,12 +153,8 @@ def _judge_connection(error: openai.APIConnectionError, where: Endpoint) -> Tran
 
 def _final_by_text(said: str, where: Endpoint) -> ModelError | None:
     if _OVERFLOW.search(said):
-        return _overflow(where)
+        return overflow(where)
     return _quota(where) if _QUOTA.search(said) else None
-
-
-def _overflow(where: Endpoint) -> ContextOverflow:
-    return ContextOverflow(f"the conversation is longer than the context of {where}")
 
 
 def _quota(where: Endpoint) -> ModelError:

@@ -5,9 +5,10 @@
 The agent needs no key and no network. What it asks and is answered is journalled as a session's turns are, so that
 tokens, cost and failure modes are counted alike for every harness, and the same budgets hold.
 
-Threat model: requests are the agent's, answers the service's. Requests are bounded, and only completions and the
-list of models are served. The key is put in here and never goes into the sandbox; the model that is asked is the
-run's, whatever the request names.
+Threat model: requests are the agent's, answers the service's. Requests are bounded, and only completions, one a
+request, and the list of models are served. The key is put in here and never goes into the sandbox; the model that
+is asked is the run's, whatever the request names. An answer counts as far as it was passed on, read to its end or
+not. A refused request is the agent's own affair, or else one would be a way out of an attempt that goes badly.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import h11
@@ -31,7 +33,7 @@ from agent.budgets import Budgets, Spent, exceeded
 from agent.journal import Journal, ModelReplied, ModelRequested
 from agent.models.answer import Answer, AnswerTooLong, Chunk
 from agent.models.chat import ChatModel, is_loopback
-from agent.models.errors import Endpoint
+from agent.models.errors import Endpoint, is_busy, is_overflow, overflow
 from agent.models.local import LocalModel
 from agent.models.prices import Prices, cost, parse_prices
 from agent.models.protocol import Message, Request
@@ -46,10 +48,21 @@ HOST = "model.bridle.internal"
 URL = f"http://{HOST}/v1"
 MAX_BODY = 32 << 20
 """Bytes of a request, and of an answer."""
-MAX_TEXT = 65536
-"""Characters of an answer that are journalled."""
 SILENCE_SECONDS = 600.0
+PURPOSE = "command"
+"""What the agent's own requests are for, in the journal."""
+PLAIN = "Answer with the word yes."
+"""A request that every service takes which takes any."""
 _PASSED = ("content-type", "retry-after")
+Pass = Callable[[httpx.Response, AsyncIterator[bytes]], Awaitable[None]]
+"""Takes an answer's head, and its bytes as they come."""
+
+
+class Last(NamedTuple):
+    """What became of the last request: answered; not, since it is too long or refused; or the service failed."""
+
+    kind: Literal["answered", "too_long", "refused", "failed"] = "answered"
+    words: str = ""
 
 
 class Refused(Exception):
@@ -92,8 +105,7 @@ class Gateway:
     spent: Spent = field(default_factory=Spent)
     over: str = ""
     """Which budget was used up, when one was."""
-    problem: str = ""
-    """Why the service's last answer was none."""
+    last: Last = field(default_factory=Last)
     _folder: Path | None = None
 
     @property
@@ -164,40 +176,61 @@ class Gateway:
         if asked.get("stream"):
             asked["stream_options"] = {"include_usage": True}
         async with self.pace:
-            await self._pass_on(connection, writer, asked)
+            await self._ask(asked, partial(_pass_on, connection, writer), PURPOSE)
 
-    async def _pass_on(
-        self, connection: h11.Connection, writer: asyncio.StreamWriter, asked: dict[str, Any]
-    ) -> None:
+    async def settle(self) -> None:
+        """Find out whose affair a refused last request is: the service's, if that takes no plain one, either."""
+        refused = self.last
+        if refused.kind != "refused":
+            return
+        asked = {"model": self.endpoint.model, "messages": [{"role": "user", "content": PLAIN}]}
+        async with self.pace:
+            with suppress(Refused):  # where it cannot be reached any more, `last` says so
+                await self._ask(asked, _read_all, "control")
+        self.last = refused if self.last.kind == "answered" else Last("failed", refused.words)
+
+    async def _ask(self, asked: dict[str, Any], pass_on: Pass, purpose: str) -> None:
+        """Ask the service, and journal what came of it. Raises Refused where it fails, and what `pass_on` does."""
         messages = asked.get("messages")
         count = len(messages) if isinstance(messages, list) else 0
         self.journal.append(
-            ModelRequested(model=self.endpoint.model, messages=count, fingerprints=(), tools="", purpose="command")
+            ModelRequested(model=self.endpoint.model, messages=count, fingerprints=(), tools="", purpose=purpose)
         )
-        start, seen = time.monotonic(), bytearray()
+        start, status, seen, failed = time.monotonic(), 0, bytearray(), ""
         headers = {"Authorization": f"Bearer {self.endpoint.api_key}"}
         url = f"{self.endpoint.base_url.rstrip('/')}/chat/completions"
         direct = is_loopback(urlsplit(url).hostname or "")  # as ChatModel goes there
         async with httpx.AsyncClient(timeout=SILENCE_SECONDS, trust_env=not direct) as client:
             try:
                 async with client.stream("POST", url, json=asked, headers=headers) as answer:
-                    passed = {name: answer.headers[name] for name in _PASSED if name in answer.headers}
-                    await _send(connection, writer, answer.status_code, passed, _kept(answer, seen))
+                    status = answer.status_code
+                    await pass_on(answer, _kept(answer, seen))
             except httpx.HTTPError as error:
-                self.problem = f"{self.endpoint} failed: {type(error).__name__}"
-                raise Refused(502, self.problem) from error
-        good = answer.status_code == 200
-        said = self.endpoint.shown(bytes(seen[:400]).decode("utf-8", "replace"))
-        self.problem = "" if good else f"{self.endpoint} answered with HTTP {answer.status_code}: {said}"
-        if good:
-            self._note(bytes(seen), asked, time.monotonic() - start)
+                failed = f"{self.endpoint} failed: {type(error).__name__}"
+                raise Refused(502, failed) from error
+            finally:  # whatever the agent does with an answer, it was given it
+                if status == 200:
+                    self._note(bytes(seen), asked, time.monotonic() - start)
+                if failed:
+                    self.last = Last("failed", failed)
+                elif status:
+                    self.last = self._judged(status, bytes(seen[:4000]).decode("utf-8", "replace"))
+
+    def _judged(self, status: int, said: str) -> Last:
+        """What an answer with this status and these first words amounts to."""
+        if status == 200:
+            return Last()
+        if is_overflow(status, said):
+            return Last("too_long", str(overflow(self.endpoint)))
+        words = f"HTTP {status} from {self.endpoint}: {self.endpoint.shown(said)}"
+        return Last("failed" if is_busy(status) else "refused", words)
 
     def _note(self, data: bytes, asked: dict[str, Any], seconds: float) -> None:
         """Journal an answer that was passed on."""
         request = Request(messages=(Message(role="user", content=json.dumps(asked)[:MAX_BODY]),))
         reply = _understood(data).reply(request)
         event = ModelReplied(
-            text=reply.text[:MAX_TEXT],
+            text=reply.text,
             calls=reply.calls,
             usage=reply.usage,
             finish=reply.finish,
@@ -230,6 +263,8 @@ def _body(data: bytes) -> dict[str, Any]:
         raise Refused(400, "the request is no JSON") from error
     if not isinstance(asked, dict):
         raise Refused(400, "the request is no JSON object")
+    if asked.get("n") not in (None, 1):
+        raise Refused(400, "a request has one answer here: leave out n, or ask more often")
     return asked
 
 
@@ -254,6 +289,23 @@ async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> tup
             return head, bytes(body)
         else:
             raise ConnectionResetError
+
+
+async def _pass_on(
+    connection: h11.Connection,
+    writer: asyncio.StreamWriter,
+    answer: httpx.Response,
+    pieces: AsyncIterator[bytes],
+) -> None:
+    """Give the agent an answer as it comes. Raises OSError, ProtocolError, HTTPError."""
+    passed = {name: answer.headers[name] for name in _PASSED if name in answer.headers}
+    await _send(connection, writer, answer.status_code, passed, pieces)
+
+
+async def _read_all(_: httpx.Response, pieces: AsyncIterator[bytes]) -> None:
+    """Read an answer that nobody else wants. Raises HTTPError."""
+    async for _piece in pieces:
+        pass
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -111,14 +111,28 @@ async def _in_sandbox(agent: Agent, attempt: Attempt, journal: Journal) -> Ended
         outcome, detail = Outcome.DONE, f"exit code {result.exit_code}"
         if result.ending == "timeout":
             outcome, detail = Outcome.BUDGET, f"{limit:g} s have passed, the task's limit"
-        elif gateway and gateway.over:
-            outcome, detail = Outcome.BUDGET, f"the budget is used up: {gateway.over}"
-        elif gateway and gateway.problem:
-            outcome, detail = Outcome.MODEL_FAILED, gateway.problem
+        elif gateway is not None:
+            outcome, detail = await _ended(gateway, detail)
         journal.append(
             PatchTaken(outcome=outcome, detail=detail, files=patch.files, added=patch.added, removed=patch.removed)
         )
     return Ended(outcome=outcome, detail=detail, spent=gateway.spent if gateway else Spent())
+
+
+async def _ended(gateway: Gateway, detail: str) -> tuple[Outcome, str]:
+    """How the work of a command with a model ended; `detail` says how the command did."""
+    if gateway.over:
+        return Outcome.BUDGET, f"the budget is used up: {gateway.over}"
+    await gateway.settle()
+    match gateway.last.kind:
+        case "answered":
+            return Outcome.DONE, detail
+        case "too_long":
+            return Outcome.BUDGET, gateway.last.words
+        case "refused":
+            return Outcome.DONE, f"{detail}; the last request was refused: {gateway.last.words}"
+        case "failed":
+            return Outcome.MODEL_FAILED, gateway.last.words
 
 
 def _nothing(_: bytes) -> bool:

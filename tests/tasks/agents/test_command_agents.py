@@ -17,6 +17,7 @@ from agent.journal import ModelReplied, read_events
 from sandboxes.docker.backend import DockerBackend
 from tasks.agents.work import parse_agent
 from tasks.format.task import load_suite
+from tasks.runs.results import AttemptResult
 from tasks.runs.runner import Run
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine")]
@@ -94,6 +95,92 @@ def test_a_budget_ends_it(tmp_path: Path, service: Start) -> None:
     result, _ = run(tmp_path, model, "--max-steps", "1")
     assert (result["outcome"], len(model.requests)) == ("budget", 1)
     assert result["failure"]["primary"] == "budget.steps"
+
+
+ENDS_WITH = """
+import json, os, subprocess, urllib.error, urllib.request
+def ask(**more):
+    body = {"model": "x", "messages": [{"role": "user", "content": "go on"}], **more}
+    address = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+    request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    return json.loads(urllib.request.urlopen(request).read())["choices"][0]["message"]["content"]
+subprocess.run(ask(), shell=True)
+try:
+    ask(ending="REASON")
+except urllib.error.HTTPError as error:
+    raise SystemExit(error.code % 256)
+"""
+
+
+def ends_with(tmp_path: Path, model: Service, reason: str = "") -> AttemptResult:
+    """An attempt of a program that solves the task with one request, and then makes one that ends it."""
+    line = f"command:python3 - <<'END'\n{ENDS_WITH.replace('REASON', reason)}\nEND"
+    agent = parse_agent(line, {"model": "scripted", "base_url": model.url})
+    run = Run(load_suite(TASK), agent, DockerBackend(), tmp_path / "out", pauses=[0.01])
+    (result,) = asyncio.run(run.run())
+    return result
+
+
+def refusing(status: int, words: str) -> Callable[[dict[str, Any]], Answer]:
+    """A service that refuses requests with `ending`, saying `words`, and takes all others."""
+    return lambda asked: Answer(status=status, text=words) if "ending" in asked else whole(FIX)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "unknown parameter: ending"),
+        (403, "this content is not allowed"),
+        (404, "no endpoint takes such a request"),
+        (422, "ending: insufficient_quota is no string"),
+    ],
+)
+def test_a_request_that_the_service_will_not_have_is_the_agents_own_affair(
+    tmp_path: Path, service: Start, status: int, words: str
+) -> None:
+    result = ends_with(tmp_path, service(refusing(status, words)))
+    assert (result.status, result.tries, result.outcome.value) == ("pass", 1, "done")
+    assert f"the last request was refused: HTTP {status}" in result.detail
+    assert words in result.detail
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_conversation_that_is_too_long_is_a_budget_as_it_is_for_a_session(
+    tmp_path: Path, service: Start, status: int
+) -> None:
+    said = "This model's maximum context length is 4096 tokens" if status == 400 else "request entity too large"
+    model = service(lambda asked: Answer(status=status, text=said) if "ending" in asked else whole("true"))
+    result = ends_with(tmp_path, model)
+    assert result.failure is not None
+    assert (result.status, result.tries, result.failure.primary) == ("fail", 1, "budget.context")
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_a_service_that_is_busy_or_broken_is_unscored(tmp_path: Path, service: Start, status: int) -> None:
+    result = ends_with(tmp_path, service(refusing(status, "not now")))
+    assert result.failure is not None
+    assert (result.status, result.tries, result.failure.primary) == ("unscored", 2, "infra.provider")
+
+
+def test_a_service_that_takes_no_request_at_all_is_unscored(tmp_path: Path, service: Start) -> None:
+    result = ends_with(tmp_path, service(lambda _: Answer(status=404, text="no such model")))
+    assert result.failure is not None
+    assert (result.status, result.tries, result.failure.primary) == ("unscored", 2, "infra.provider")
+    assert "no such model" in result.detail
+
+
+def test_an_answer_that_was_not_read_to_its_end_counts_too(tmp_path: Path, service: Start) -> None:
+    program = """
+import json, os, urllib.request
+body = json.dumps({"messages": [{"role": "user", "content": "go on"}]}).encode()
+address = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+urllib.request.urlopen(urllib.request.Request(address, body)).read(100)
+"""
+    model = service(lambda _: whole("x" * (4 << 20)))
+    line = f"command:python3 - <<'END'\n{program}\nEND"
+    agent = parse_agent(line, {"model": "scripted", "base_url": model.url})
+    (result,) = asyncio.run(Run(load_suite(TASK), agent, DockerBackend(), tmp_path / "out", pauses=[]).run())
+    assert (result.status, result.spent.steps) == ("fail", 1)
 
 
 def test_a_service_that_fails_is_no_failure_of_the_agent(tmp_path: Path, service: Start) -> None:
