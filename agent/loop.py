@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent.autonomy.answers import ApprovalNeeded
+from agent.autonomy.cases import described_call
 from agent.autonomy.gate import Ruling
 from agent.autonomy.pending import pending
 from agent.checks import in_words
@@ -29,7 +30,7 @@ from agent.standing import standing
 from agent.steering import Interrupted
 from agent.verification import CheckDenied
 from agent.work import End, Work
-from tools.protocol import EVERY_EFFECT, Arguments, Effect, Tool, ToolResult
+from tools.protocol import Arguments, Effect, Tool, ToolResult
 from tools.registry import describe
 from tools.text import one_line
 
@@ -180,7 +181,7 @@ async def _make_revocable(work: Work, call: ToolCall, tool: Tool, ruling: Ruling
     It takes a while, so the call is judged again by what holds afterwards. Raises Interrupted.
     """
     args = tool.arguments.model_validate(ruling.arguments)
-    if Effect.DESTROY not in (tool.effects(args, work.bench) or EVERY_EFFECT):
+    if Effect.DESTROY not in described_call(tool, args, work.bench).effects:
         return ruling
     words = one_line(" ".join(str(value) for value in ruling.arguments.values()))
     made = await _saved(work, f"{tool.name} {words}"[:MAX_WORDS])

@@ -18,13 +18,15 @@ from tools.protocol import EVERY_EFFECT, Cause, Effect, Effects
 
 class Found(NamedTuple):
     """The effects of a line, and where each but reading comes from. `emptied` are the folders, as patterns, of
-    which everything may be deleted; None is one that is not known.
+    which everything may be deleted; None is one that is not known. `commands` are those it runs of which each word
+    is known.
     """
 
     effects: Effects
     causes: tuple[Cause, ...]
     emptied: frozenset[str | None] = frozenset()
     installs: bool | None = False
+    commands: tuple[tuple[str, ...], ...] = ()
 
 
 def folder(cwd: str) -> frozenset[str] | None:
@@ -58,4 +60,4 @@ def explained(command: str, cwd: str) -> Found:
             None,
         )
     found = reader.findings
-    return Found(found.effects, found.causes, frozenset(found.emptied), found.installs)
+    return Found(found.effects, found.causes, frozenset(found.emptied), found.installs, tuple(reader.commands))

@@ -3,8 +3,9 @@
 A shell line has a part for each simple command and each file that a redirection writes; any other call is one
 part.
 
-Threat model: everything here stems from the model. What is claimed for the whole call holds: a part never has
-fewer effects than that, taken together, and what no part explains is counted to each of them. Paths and hosts are
+Threat model: everything here stems from the model. Two readers take a line apart, which share little: what either
+finds, holds. The whole has every effect worse than running that a part has of which each word is known; the parts
+together never have fewer than the whole, and what no part explains is counted to each of them. Paths and hosts are
 those that stand in the call; where a word's value is not known, `open` says so. What a program reads or writes by
 itself is not seen here; what the patch changes is judged again when it is delivered.
 """
@@ -13,16 +14,17 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.autonomy.commands.inner import every_command
-from agent.autonomy.commands.line import Command, Word
+from agent.autonomy.commands.line import ANYTHING, Command, Line, Word
 from agent.autonomy.roles import Role, roles
+from agent.autonomy.words import in_order
 from sandboxes.protocol import WORKSPACE
 from tools.paths import resolve, write_effects
-from tools.protocol import EVERY_EFFECT, Effect, Effects
+from tools.protocol import EVERY_EFFECT, Cause, Effect, Effects
 from tools.shell_effects import explained, shell_effects
 
 HOME = "/home/agent"
@@ -58,7 +60,9 @@ class Part:
 class Call:
     """A call as rules see it. `parts` is never empty. `guards`: why it is never allowed silently, see guarded.
     `cwd` is the directory it runs in. `emptied` are the folders, as patterns, of which it may delete everything;
-    None is one that is not known. `installs`: it installs packages; None: it may.
+    None is one that is not known. `installs`: it installs packages; None: it may. `besides` are commands that only
+    the reader of effects found; they make rules stricter, never laxer. `causes` are those of effects that it did
+    not find.
     """
 
     tool: str
@@ -69,6 +73,8 @@ class Call:
     cwd: str = WORKSPACE
     emptied: frozenset[str | None] = frozenset()
     installs: bool | None = False
+    besides: tuple[Part, ...] = ()
+    causes: tuple[Cause, ...] = ()
 
 
 def describe(tool: str, arguments: Mapping[str, Any], effects: Effects, cwd: str) -> Call:
@@ -76,13 +82,16 @@ def describe(tool: str, arguments: Mapping[str, Any], effects: Effects, cwd: str
     effects = effects or EVERY_EFFECT
     emptied: frozenset[str | None] = frozenset()
     installs: bool | None = False
+    besides: tuple[Part, ...] = ()
+    more: tuple[Cause, ...] = ()
     match tool, arguments:
         case "shell", {"command": str(line)}:
-            parts = _of_line(line, cwd)
+            parts, besides, more = _of_line(line, cwd)
             emptied, installs = _in_all(line, cwd, parts)
         case "process", {"action": "write", "input": str(text)}:
             # It may be read by a shell, or by anything else.
-            parts = [replace(part, open=True) for part in _of_line(text, cwd)]
+            parts, besides, more = _of_line(text, cwd)
+            parts = [replace(part, open=True) for part in parts]
             emptied, installs = _in_all(text, "", parts)  # in whichever folder the process is by now
         case "git", {"action": "commit"}:
             parts = [Part(effects, Command(tuple(map(Word, ("git", "commit")))), _listed(arguments))]
@@ -90,7 +99,25 @@ def describe(tool: str, arguments: Mapping[str, Any], effects: Effects, cwd: str
             named = arguments.get("path")
             places = (Place(resolve(named)),) if isinstance(named, str) and named else ()
             parts = [Part(effects, None, (*places, *_listed(arguments)))]
-    return Call(tool, arguments, effects, _settled(parts, effects), cwd=cwd, emptied=emptied, installs=installs)
+    effects |= {cause.effect for cause in more}
+    return Call(tool, arguments, effects, _settled(parts, effects), (), cwd, emptied, installs, besides, more)
+
+
+def _beyond(parts: Iterable[Part], judged: Iterable[tuple[str, ...]]) -> tuple[Cause, ...]:
+    """What is worse than running in parts of known words that were not `judged` where they stand."""
+    found: list[Cause] = []
+    for part in parts:
+        words = part.command.words if part.command is not None else ()
+        if words and all(word.kind in {"known", "glob"} for word in words):
+            # Where a line moves, what is outside depends on where it is by then.
+            worse = part.effects & (_WORSE - {Effect.OUTSIDE} if part.moved else _WORSE)
+            text = " ".join(word.text for word in words)
+            if tuple(word.text for word in words) not in judged:
+                found += [Cause(effect, text[:200], "could, as a line of its own") for effect in in_order(worse)]
+    return tuple(found)
+
+
+_WORSE = frozenset({Effect.DESTROY, Effect.NETWORK, Effect.DELIVER, Effect.HISTORY, Effect.OUTSIDE})
 
 
 def _in_all(line: str, cwd: str, parts: list[Part]) -> tuple[frozenset[str | None], bool | None]:
@@ -123,8 +150,19 @@ def _settled(parts: list[Part], effects: Effects) -> tuple[Part, ...]:
     return settled or (Part(effects, open=True),)
 
 
-def _of_line(line: str, cwd: str) -> list[Part]:
+def _of_line(line: str, cwd: str) -> tuple[list[Part], tuple[Part, ...], tuple[Cause, ...]]:
+    """The parts of a line; commands that only the reader of effects found in it; effects that it did not find."""
     found = every_command(line)
+    parts = _parts(found, cwd)
+    known = {tuple(word.text for word in command.words) for command in found.commands}
+    whole = explained(line, cwd)
+    others = [Command(tuple(map(Word, words))) for words in whole.commands if words not in known]
+    others += [ANYTHING] if whole.effects == EVERY_EFFECT else []
+    more = (cause for cause in _beyond(parts, whole.commands) if cause.effect not in whole.effects)
+    return parts, tuple(Part(EVERY_EFFECT, each) for each in others), tuple(more)
+
+
+def _parts(found: Line, cwd: str) -> list[Part]:
     folders, lost = _folders(found.commands, cwd)
     moved = lost or folders != [WORKSPACE]
     parts = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -58,10 +58,8 @@ def session_case(
 
 def tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, insist: str) -> Case:
     arguments = args.model_dump(mode="json", exclude_unset=True)
-    effects = tool.effects(args, bench) or EVERY_EFFECT
-    seen = args.model_dump(mode="json")
-    if isinstance(args, ProcessArguments):
-        seen["input"] = whole_input(args, bench)
+    described = described_call(tool, args, bench)
+    effects = described.effects
 
     def edited(changed: dict[str, Any]) -> Case:
         try:
@@ -79,9 +77,17 @@ def tool_case(call: ToolCall, tool: Tool, args: Arguments, bench: Workbench, ins
         cwd=bench.cwd,
         preview=lambda: tool.preview(args, bench),
         edited=edited,
-        described=describe(tool.name, seen, effects, bench.cwd),
+        described=described,
         insist=insist,
     )
+
+
+def described_call(tool: Tool, args: Arguments, bench: Workbench) -> Call:
+    """The call as rules see it, with what it could do."""
+    seen = args.model_dump(mode="json")
+    if isinstance(args, ProcessArguments):
+        seen["input"] = whole_input(args, bench)
+    return describe(tool.name, seen, tool.effects(args, bench) or EVERY_EFFECT, bench.cwd)
 
 
 def _each_time(effects: Effects, bench: Workbench) -> bool:
@@ -91,7 +97,10 @@ def _each_time(effects: Effects, bench: Workbench) -> bool:
 
 async def preview_of(case: Case) -> Preview:
     try:
-        return await case.preview()
+        shown = await case.preview()
+        told = {cause.effect for cause in shown.causes}
+        more = [cause for cause in case.described.causes if cause.effect not in told]
+        return replace(shown, causes=(*shown.causes, *more))
     except FileError as error:
         # The file may be binary, huge or gone: the person decides knowing that there is nothing to look at.
         return Preview(title=case.tool, detail=f"no preview: {error}")

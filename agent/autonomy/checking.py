@@ -50,6 +50,7 @@ def check(
         )
     effects = Shell().effects(args, Workbench(cast("Sandbox", None), cwd)) or EVERY_EFFECT  # it needs no sandbox
     call = describe("shell", args.model_dump(mode="json"), effects, cwd)
+    effects = call.effects
     judged = judge(level, call, rules, listed=listed)
     return Checked(
         command=command,

@@ -246,7 +246,8 @@ def fit(rule: Rule, call: Call) -> Certainty:
     """Is the call one that a deny or ask rule is about?"""
     if not _tool_fits(rule, call):
         return Certainty.NO
-    sure = max(_part_fits(rule, part) for part in call.parts)
+    named = [_part_fits(rule, part) for part in call.besides] if rule.commands and not rule.effects else []
+    sure = max([*(_part_fits(rule, part) for part in call.parts), *named])
     return min(sure, _INSTALLS[call.installs]) if rule.installs else sure
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from tools.commands.call import Call
 from tools.commands.expand import is_word, text_from, words_of
 from tools.commands.grammar import UnreadableError
 from tools.commands.scene import DANGEROUS, Scene, Value
@@ -90,8 +91,21 @@ def exported(name: str, value: Value, shown: str, scene: Scene, reader: Reader) 
     if name.lower().endswith("_proxy"):
         reader.findings.add({Effect.NETWORK}, shown[:200], f"{name} sends requests to another host")
     known = value.literal if isinstance(value, Text) else None
-    if known is not None and " " in known and table().row(known.split()[0] if known.split() else "") is not None:
-        reader.maybe_line(known, scene.child())
+    if known is not None:
+        _may_be_run(name, known, Call(reader, scene, [lit(name)], shown))
+
+
+def _may_be_run(name: str, value: str, call: Call) -> None:
+    """Many programs take the value of a variable for a command."""
+    from tools.commands.judge import may_be_line, only_worse  # it judges what has variables
+
+    first = value.split()[0] if value.split() else ""
+    if " " in value and table().row(first) is not None:
+        call.reader.maybe_line(value, call.scene.child())
+    elif may_be_line(value):
+        only_worse(call, value, [])
+    if name.startswith("GIT_CONFIG"):
+        only_worse(call, f"git {value.removeprefix('!')}", [])
 
 
 def _declared(word: Text, scene: Scene, shown: str, reader: Reader) -> None:

@@ -97,7 +97,10 @@ def _may_recurse(word: Text) -> bool:
 
 
 def scan(row: Row, args: list[Text]) -> list[Item]:
-    """Options and operands, as getopt tells them apart; what cannot be told is `unsure`."""
+    """Options and operands, as getopt tells them apart; what cannot be told is `unsure`.
+
+    An option that is short for one of the row has that one's name, so that a name is compared once and for all.
+    """
     found: list[Item] = []
     waiting = list(args)
     ended = False
@@ -111,46 +114,77 @@ def scan(row: Row, args: list[Text]) -> list[Item]:
         elif not word.prefix or (word.prefix in {"-", "--"} and not word.is_literal):
             found.append(Item("unsure", "", word))
         elif word.prefix.startswith("--") or row.single:
-            found.append(_long(row, word, waiting))
+            found += _long(row, word, waiting)
         else:
             found += _bundle(row, word, waiting)
     return found
 
 
-def _long(row: Row, word: Text, waiting: list[Text]) -> Item:
+def _long(row: Row, word: Text, waiting: list[Text]) -> list[Item]:
     name, equals, _ = word.prefix.partition("=")
+    names = row.matching(name) or [name]
     if equals:
-        return Item("option", name, word.cut(len(name) + 1))
+        return [Item("option", each, word.cut(len(name) + 1)) for each in names]
     if not word.is_literal:
-        return Item("unsure", name, word)
-    kinds = {row.options[option] for option in row.matching(name)}
-    takes = bool(kinds) and not kinds & {"flag", "optional"}
-    return Item("option", name, waiting.pop(0) if takes and waiting else None)
+        return [Item("unsure", name, word)]
+    return _with_next(row, names, waiting, sure=name in row.options)
+
+
+def _with_next(row: Row, names: list[str], waiting: list[Text], *, sure: bool) -> list[Item]:
+    """Options that may take the next word. If not `sure`, it may as well be a word of its own."""
+    taking = [name for name in names if row.takes(name)]
+    value = waiting.pop(0) if taking and waiting else None
+    found = [Item("option", name, value if name in taking else None) for name in names]
+    return found if sure or value is None else [*found, Item("unsure", "", value)]
 
 
 def _bundle(row: Row, word: Text, waiting: list[Text]) -> list[Item]:
     """`-abc`: letters without a value, or one with it."""
     letters = word.prefix[1:]
     if word.literal in row.options:  # find -name, openssl -in, -10
-        kind = row.options[word.literal or ""]
-        takes = kind not in {"flag", "optional"} and bool(waiting)
-        return [Item("option", word.literal or "", waiting.pop(0) if takes else None)]
+        return _with_next(row, [word.literal or ""], waiting, sure=True)
     if re.fullmatch(r"\d+[A-Za-z]?", letters) and ("-NUM" in row.options or row.any) and word.is_literal:
         return [Item("option", "-NUM", None)]
     found: list[Item] = []
+    sure = True
     for at, letter in enumerate(letters):
         option = f"-{letter}"
-        kind = row.options.get(option, "flag")
-        if kind == "flag":
-            found.append(Item("option", option, None))
-            continue
         rest = word.cut(at + 2)
-        if rest.parts or kind == "optional":
-            value = rest if rest.parts else None
+        if option not in row.options:
+            sure = False
+            if _begins_value(rest):
+                return [*found, Item("option", option, None if _DEFINES.match(word.prefix) else rest)]
+        if row.options.get(option, "flag") == "flag":
+            found.append(Item("option", option, None))
+        elif rest.parts:
+            equal = [Item("option", option, rest.cut(1))] if rest.prefix.startswith("=") else []
+            return [*found, Item("option", option, rest), *equal]
         else:
-            value = waiting.pop(0) if waiting else None
-        return [*found, Item("option", option, value)]
+            return [*found, *_with_next(row, [option], waiting, sure=sure)]
     return found if word.is_literal else [*found, Item("unsure", "", word)]
+
+
+_DEFINES = re.compile(r"-D\w+=|-[IL]")
+"""What compilers only look up."""
+
+
+def _begins_value(rest: Text) -> bool:
+    """Can this be no letters of further options?"""
+    return bool(rest.prefix) and not rest.prefix[0].isalnum()
+
+
+def is_clear(row: Row, items: list[Item]) -> bool:
+    """Are all options in the row, and none of the words anything else than it seems?"""
+    return all(item.kind == "operand" or (item.kind == "option" and item.name in row.options) for item in items)
+
+
+def surely(row: Row, items: list[Item], names: set[str]) -> bool:
+    """Is one of these options given, and nothing beside it that could mean it otherwise?
+
+    A command that claims less for the sake of an option asks this: another option may take it back (`--no-x`), or
+    have it for its value.
+    """
+    return is_clear(row, items) and bool(names & options(items))
 
 
 def operands(items: list[Item]) -> list[Text]:

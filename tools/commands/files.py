@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tools.commands.call import Call, Item, operands, options, scan
+from tools.commands.call import Call, Item, operands, options, scan, surely
 from tools.commands.table import Row
 from tools.commands.text import ANY, Text, joined, lit
 from tools.protocol import Effect
@@ -89,8 +89,8 @@ def tar(call: Call, row: Row) -> None:
     from tools.commands.judge import argument
 
     items = scan(row, _dashed(row, call.args))
-    flags = {name for item in items if item.kind == "option" for name in row.matching(item.name) or [item.name]}
-    unsure = any(item.kind == "unsure" for item in items)
+    flags = options(items)
+    unsure = any(item.kind == "unsure" or item.name not in row.options for item in items if item.kind != "operand")
     call.add({Effect.READ}, "reads or makes an archive")
     _tar_options(call, row, items)
     folders = [item.value for item in items if item.name in {"-C", "--directory"} and item.value is not None]
@@ -117,7 +117,7 @@ def _tar_options(call: Call, row: Row, items: list[Item]) -> None:
     others = [i for i in items if i.name not in {"-f", "--file", "-C", "--directory", "--checkpoint-action"}]
     by_options(call, row, others)
     for item in items:
-        if "--checkpoint-action" in row.matching(item.name) and item.kind == "option":
+        if item.name == "--checkpoint-action":
             call.add({Effect.RUN}, "the option --checkpoint-action can run a command")
             value = item.value or ANY
             if value.prefix.startswith("exec="):
@@ -132,7 +132,7 @@ def _dashed(row: Row, args: list[Text]) -> list[Text]:
     rest, made = args[1:], list[Text]()
     for letter in letters:
         made.append(lit(f"-{letter}"))
-        if row.options.get(f"-{letter}", "flag") not in {"flag", "optional"} and rest:
+        if row.takes(f"-{letter}") and rest:
             made.append(rest.pop(0))
     return [*made, *rest]
 
@@ -145,7 +145,7 @@ def unzip(call: Call, row: Row) -> None:
     call.add({Effect.READ}, "reads an archive")
     by_options(call, row, items)
     by_operands(call, row, items)
-    if not {"-l", "-t", "-p", "-v", "-z", "-Z"} & options(items) or any(i.kind == "unsure" for i in items):
+    if not surely(row, items, {"-l", "-t", "-p", "-v", "-z", "-Z"}):  # a dash within letters takes them back
         call.add({Effect.WRITE, Effect.RUN}, "unpacks whatever the archive holds")
         if "-d" not in options(items):
             call.write(_HERE)
@@ -157,8 +157,10 @@ def squeeze(call: Call, row: Row) -> None:
 
     items = scan(row, call.args)
     words = operands(items)
-    printed = {"-c", "--stdout", "--to-stdout", "-t", "--test", "-l", "--list"} & options(items)
-    if printed or not words:
+    printed = surely(row, items, {"-c", "--stdout", "--to-stdout"})
+    told = surely(row, items, {"-t", "--test", "-l", "--list"})
+    works = {"-z", "-d", "--compress", "--decompress", "--uncompress", "--train", "-o", "--rm"} & options(items)
+    if (printed and not {"-o", "--rm"} & options(items)) or (told and not works) or not words:
         call.add({Effect.READ}, "reads")
         by_options(call, row, items)
         for word in words:
@@ -178,13 +180,34 @@ def rsync(call: Call, row: Row) -> None:
 
 
 def editor(call: Call, row: Row) -> None:
-    """`vim -c '!cmd'` and the like."""
-    from tools.commands.judge import generic
+    """`vim -c '!cmd'`, `sqlite3 x '.shell cmd'` and the like."""
+    from tools.commands.judge import argument, generic
 
     generic(call, row)
     for word in [*call.args, *([call.scene.stdin] if call.scene.stdin is not None else [])]:
         for part in word.parts:
             for match in re.finditer(
-                r"!([^\n|]+)|\bsystem\(['\"]([^'\"]+)", part.text if part.kind == "lit" else ""
+                r"(?:!|^\s*\.(?:shell|system)\b)([^\n|]+)|\bsystem\(['\"]([^'\"]+)",
+                part.text if part.kind == "lit" else "",
             ):
                 call.reader.maybe_line((match[1] or match[2]).strip("'\" )"), call.scene.child())
+            for match in _WRITES.finditer(part.text if part.kind == "lit" else ""):
+                argument(call, lit(match[1]))
+
+
+_WRITES = re.compile(
+    r"(?:^|[\s|:;+])(?:w|wq|write|sav\w*|up\w*|x|xit|\.output|\.once|\.backup|\.save|\.log)!?\s*(?:>>\s*)?([~./][^\s|'\"]*)",
+    re.MULTILINE,
+)
+"""How editors and the like are told to write to another file."""
+
+
+def yq(call: Call, row: Row) -> None:
+    """`yq`: with -i the files are written; which operand is the first of them differs from yq to yq."""
+    from tools.commands.judge import generic
+
+    generic(call, row)
+    items = scan(row, call.args)
+    if {"-i", "--inplace", "--in-place"} & options(items) or any(item.kind == "unsure" for item in items):
+        for word in operands(items):
+            call.write(word)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 
 from tools.commands import places, printing
-from tools.commands.call import Call, Item, command_of, options, remote, scan
+from tools.commands.call import READ_ONLY, Call, Item, command_of, options, remote, scan
 from tools.commands.findings import Findings
 from tools.commands.installs import installs
 from tools.commands.programs import SPECIAL
 from tools.commands.table import Row, table
 from tools.commands.text import ANY, Text, lit
-from tools.protocol import Effect
+from tools.protocol import Effect, Effects
 
 _WORSE = frozenset({Effect.DESTROY, Effect.NETWORK, Effect.DELIVER, Effect.HISTORY, Effect.OUTSIDE})
 _TOOLCHAIN = frozenset({"/bin", "/usr/bin", "/usr/local/bin", "/sbin", "/usr/sbin", "/usr/local/sbin"})
@@ -25,6 +26,8 @@ _CLEARS = frozenset({"rsync", "tar", "zip"})
 """With an option that deletes, what their operands name is deleted."""
 
 
+MAX_COMMANDS = 300
+"""Commands that are told of besides their effects."""
 WORDS_A_STEP = 16
 """Each of many wrappers around each other looks through all words behind it."""
 
@@ -40,6 +43,11 @@ def judge(call: Call) -> Text:
     if name is None:
         call.everything("the name of the command is not known")
         return ANY
+    words = [word.literal for word in call.words]
+    if len(call.reader.commands) < MAX_COMMANDS and None not in words:
+        call.reader.commands[tuple(word or "" for word in words)] = None
+    if name in call.reader.aliases:
+        _alias(call, name)
     if name in call.reader.functions:
         call.reader.call_function(name, call.scene, call.args)
         if table().row(name) is None:
@@ -54,6 +62,16 @@ def judge(call: Call) -> Text:
         return ANY
     apply(call, row)
     return printing.printed(call)
+
+
+def _alias(call: Call, name: str) -> None:
+    """What a name stands for that the line itself has set, with the words behind it."""
+    code = call.reader.aliases.pop(name)  # within itself it is an ordinary name
+    words = [shlex.quote(word.literal) if word.literal is not None else '"$bridle_unknown"' for word in call.args]
+    if not code.is_literal:
+        call.everything(f"what {name[:40]} stands for is not known")
+    call.reader.maybe_line(" ".join([code.literal or "", *words]), call.scene.copy())
+    call.reader.aliases[name] = code
 
 
 def apply(call: Call, row: Row) -> None:
@@ -139,14 +157,14 @@ def by_options(call: Call, row: Row, items: list[Item]) -> None:
 
 def _named(row: Row, items: list[Item]) -> list[str]:
     """The options of the row that are given, also in short."""
-    return [name for item in items if item.kind == "option" for name in row.matching(item.name)]
+    return [item.name for item in items if item.kind == "option"]
 
 
 def _option(call: Call, row: Row, item: Item) -> None:
     matching = row.matching(item.name)
     if not matching and not row.any:
         call.add({Effect.RUN}, f"the option {item.name[:40]} is not in the table")
-    if not matching and item.value is not None:
+    if not matching and item.value is not None and not (row.any and row.effects <= READ_ONLY):
         argument(call, item.value)
     for name in matching:
         call.add(row.granted.get(name, ()), f"the option {name}")
@@ -156,20 +174,15 @@ def _option(call: Call, row: Row, item: Item) -> None:
             continue
         if kind == "read":
             call.read(item.value)
-        elif kind in {"write", "folder"}:
-            _write_option(call, kind, item.value)
+        elif kind == "folder" or (kind == "value" and Effect.RUN in row.effects):
+            argument(call, item.value)
+        elif kind == "write" and item.value.literal != "-":
+            call.write(item.value)
         elif kind == "delete":
             call.delete(item.value)
         elif kind == "program":
             call.add({Effect.RUN}, f"the option {name} names a command")
             call.reader.code(item.value, call.scene.child(), f"the option {name}")
-
-
-def _write_option(call: Call, kind: str, value: Text) -> None:
-    if kind == "folder":
-        argument(call, value)
-    elif value.literal != "-":
-        call.write(value)
 
 
 def by_operands(call: Call, row: Row, items: list[Item]) -> None:
@@ -247,34 +260,53 @@ def _unknown(call: Call) -> None:
     embedded(call)
 
 
+_SAYS_SHELL = re.compile(r"(?::?!|(?:shell|system|exec)\s)\s*")
+"""How debuggers, editors and the like write that the rest is a line for a shell."""
+
+
 def embedded(call: Call) -> None:
     """Commands among the words of one that may run them."""
-    args = call.args[:60]
-    for at, word in enumerate(args):
-        known = word.literal
-        if known is None:
-            continue
-        name, _, rest = known.strip().partition(" ")
+    for at, word in enumerate(call.args):
+        known = (word.literal or "").strip()
+        if match := _SAYS_SHELL.match(known):
+            known = known[match.end() :]
+        name, _, rest = known.partition(" ")
         row = table().row(posixpath.basename(name))
-        if row is None or (row.effects <= {Effect.READ} and not row.special):
-            continue
-        only_worse(call, known if rest else None, call.args[at:])
+        if row is not None and not (row.effects <= {Effect.READ} and not row.special):
+            only_worse(call, known if rest else None, call.args[at:])
+        elif may_be_line(known):
+            only_worse(call, known, [])
+
+
+def may_be_line(text: str) -> bool:
+    """Is there a sign in the text by which a shell would see more in it than one command?"""
+    return re.search(r"[;&|`\n]|\$[({]|^\s*\w+=\S*\s|<\(|>\(", text.strip()) is not None
 
 
 def only_worse(call: Call, code: str | None, words: list[Text]) -> None:
     """Judge words, or a line, that may be a command; only what would be worse than running counts."""
+    found = _alone(call, code, words)
+    call.reader.findings.emptied |= found.emptied
+    call.reader.findings.install(None if found.installs else found.installs)
+    for effect in found.effects & _WORSE:
+        why = next((cause.reason for cause in found.causes if cause.effect is effect), "could be run by it")
+        call.add({effect}, f"{(code or words[0].shown())[:60]}: {why}")
+
+
+def effects_alone(call: Call, words: list[Text]) -> Effects:
+    """What a command of these words could do, without noting it."""
+    return _alone(call, None, words).effects
+
+
+def _alone(call: Call, code: str | None, words: list[Text]) -> Findings:
     reader = call.reader
     kept, reader.findings = reader.findings, Findings()
+    told = dict(reader.commands)
     try:
         if code is not None:
             reader.maybe_line(code, call.scene.child())
         else:
-            command_of(call, words)
-        effects, causes = reader.findings.effects & _WORSE, reader.findings.causes
-        kept.emptied |= reader.findings.emptied
-        kept.install(None if reader.findings.installs else reader.findings.installs)
+            command_of(Call(reader, call.scene.copy(), call.words, call.shown), words)
+        return reader.findings
     finally:
-        reader.findings = kept
-    for effect in effects:
-        why = next((cause.reason for cause in causes if cause.effect is effect), "could be run by it")
-        call.add({effect}, f"{(code or words[0].shown())[:60]}: {why}")
+        reader.findings, reader.commands = kept, told

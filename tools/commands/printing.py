@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sandboxes.protocol import WORKSPACE
+from tools.commands import names
 from tools.commands.call import Call, operands, scan
 from tools.commands.parameters import stripped
 from tools.commands.table import table
@@ -39,8 +40,8 @@ def printed(call: Call) -> Text:
         return _basename(call)
     if name == "git":
         return _git(call)
-    if name in {"find", "rg", "grep", "fd"}:
-        return _names(call)
+    if name in {"find", "rg", "grep", "fd", "fdfind", "sort", "uniq", "head", "tail"}:
+        return names.listed(call)
     return ANY
 
 
@@ -123,26 +124,4 @@ def _git(call: Call) -> Text:
         ["rev-parse", "--abbrev-ref", "HEAD"],
     ):
         return NAME if words[-1] == "HEAD" and "--abbrev-ref" not in words else ANY
-    if words[:1] == ["ls-files"] and "-z" in words:
-        return Text((Part("any"),), items=(Text((Part("below"),)),))
-    return ANY
-
-
-def _names(call: Call) -> Text:
-    """The names that `find -print0` and the like print, divided by zero bytes."""
-    words = [word.literal for word in call.args]
-    flags = {word for word in words if word is not None and word.startswith("-")}
-    if call.name == "find":
-        from tools.commands.wrappers import find_starts, found_at
-
-        if "-print0" in flags and all(word.is_literal or not word.may_be_option() for word in call.args):
-            starts = find_starts(call.args)
-            return Text((Part("any"),), items=tuple(found_at(start, call.args) for start in starts))
-        return ANY
-    lists = any(re.fullmatch(r"-\w*l\w*|--files-with-matches|--files", flag) for flag in flags)
-    zero = any(re.fullmatch(r"-\w*[0Z]\w*|--null|--print0", flag) for flag in flags)
-    if not zero or not (lists or call.name == "fd") or any(word.wild for word in call.args):
-        return ANY
-    starts = [word for word in call.args if not word.may_be_option()][1:]
-    items = tuple(joined(start, lit("/"), Text((Part("below"),))) for start in starts)
-    return Text((Part("any"),), items=items or (Text((Part("below"),)),))
+    return names.listed(call)

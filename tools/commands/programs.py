@@ -9,6 +9,7 @@ from tools.commands.call import Call
 from tools.commands.table import Row
 
 SPECIAL: Mapping[str, Callable[[Call, Row], None]] = {
+    "addresses": hosts.addresses,
     "alias": shells.alias,
     "awk": scripts.awk,
     "build": scripts.build,
@@ -34,11 +35,13 @@ SPECIAL: Mapping[str, Callable[[Call, Row], None]] = {
     "git-remote": git.other_repository,
     "git-restore": git.restore,
     "git-rm": git.remove,
+    "go-run": hosts.go_run,
     "let": shells.let,
     "line": wrappers.line,
     "link": files.link,
     "mode": files.mode,
     "names": shells.names,
+    "npm-init": hosts.npm_init,
     "npx": hosts.fetch_and_run,
     "offline": hosts.offline,
     "parallel": wrappers.parallel,
@@ -58,4 +61,5 @@ SPECIAL: Mapping[str, Callable[[Call, Row], None]] = {
     "watch": wrappers.watch,
     "wrap": wrappers.wrap,
     "xargs": wrappers.xargs,
+    "yq": files.yq,
 }

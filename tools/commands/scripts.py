@@ -8,11 +8,13 @@ worse (deleting, the network, places outside) is claimed on top, and what it hid
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from tools.commands import places
-from tools.commands.call import Call, command_of, operands, options, scan
+from tools.commands.call import Call, command_of, is_clear, operands, options, scan
+from tools.commands.shells import is_input, text_of
 from tools.commands.table import Row, table
-from tools.commands.text import ANY, Text, lit
+from tools.commands.text import ANY, Text, joined, lit
 from tools.protocol import Effect
 
 _ADDRESS = re.compile(r"\s*(?:\d+(?:~\d+)?|\$|\+\d+|~\d+)")
@@ -33,21 +35,54 @@ def sed(call: Call, row: Row) -> None:
     scripts = [item.value or ANY for item in items if item.name in {"-e", "--expression"}]
     if not scripts and not {"-f", "--file"} & flags and words:
         scripts, words = words[:1], words[1:]
+    for item in items:
+        if item.name in {"-f", "--file"} and (read := text_of(item.value or ANY, call.scene)) is not None:
+            scripts.append(read)
     for script in scripts:
         sed_script(call, script)
-    in_place = any(name.startswith("--i") or name in {"-i", "-I"} for name in flags)
+    if any(item.kind == "unsure" for item in items):
+        call.add(places.UNKNOWN_PLACE, "what is its script and what its files cannot be told")
+    in_place = {"-i", "-I", "--in-place"} & flags
     for word in words:
         if in_place or any(item.kind == "unsure" for item in items):
             call.write(word)
         else:
             call.read(word)
+    for item in items:
+        if item.name in {"-i", "--in-place"} and item.value is not None:
+            _backups(call, item.value, words)
+    fed = call.scene.stdin
+    if fed is not None and not words and any(_runs_input(script) for script in scripts):
+        call.reader.code(fed, call.scene.child(), "sed e")
+
+
+def _backups(call: Call, suffix: Text, files: list[Text]) -> None:
+    """Where `sed -i SUFFIX` keeps what was there: beside the file, or where the suffix leads."""
+    if re.search(r"[/*]", suffix.prefix) or not suffix.is_literal:
+        call.write(suffix)
+        for file in files:
+            folder = (file.literal or file.prefix).rpartition("/")[0]
+            call.write(joined(lit(folder + "/"), suffix) if folder else suffix)
+
+
+def _runs_input(script: Text) -> bool:
+    """Does it run what it reads? What is not understood claims that by itself."""
+    if script.literal is None:
+        return False
+    try:
+        return any(sign == "e" and not value for sign, value in _sed_commands(script.literal))
+    except _UnclearError:
+        return False
 
 
 def sed_script(call: Call, script: Text) -> None:
     """What a script could do beyond editing."""
     spelled = "".join(part.text if part.kind == "lit" else "7" for part in script.parts)
     if script.many or any(part.kind not in {"lit", "name"} for part in script.parts):
-        call.add(places.UNKNOWN_PLACE, "the script of sed is not known")
+        # Of a script that is begun in the line, the rest is code that hides what it does.
+        begun = not script.many and re.match(r"[\d$,]*[sy][^\w\s]", script.prefix)
+        effects = {Effect.WRITE, Effect.RUN} if begun else places.UNKNOWN_PLACE
+        call.add(effects, "the script of sed is not known")
         return
     try:
         for sign, value in _sed_commands(spelled):
@@ -162,18 +197,32 @@ def awk(call: Call, row: Row) -> None:
     items = scan(row, call.args)
     call.add({Effect.READ}, "works on what it reads")
     by_options(call, row, items)
-    words = operands(items)
+    words, flags = operands(items), options(items)
     programs = [item.value or ANY for item in items if item.name in {"-e", "--source"}]
-    if not programs and not {"-f", "--file", "-E", "--exec"} & options(items) and words:
+    clear = is_clear(row, items)
+    if not clear:
+        programs += words
+    elif not programs and not {"-f", "--file", "-E", "--exec"} & flags and words:
         programs, words = words[:1], words[1:]
+    values = [item.value or ANY for item in items if item.name in {"-v", "--assign"}]
+    values += [word for word in words if re.match(r"\w+=", word.prefix)]
+    for item in items:
+        if item.name in {"-f", "--file", "-E", "--exec"}:
+            programs += [read] if (read := text_of(item.value or ANY, call.scene)) is not None else []
     for program in programs:
-        awk_program(call, program)
+        awk_program(call, program, [value.cut(len(value.prefix.partition("=")[0]) + 1) for value in values])
     for word in words:
-        call.read(word)
+        if clear and not {"-i", "--include"} & flags:
+            call.read(word)
+        else:
+            call.write(word)
 
 
-def awk_program(call: Call, program: Text) -> None:
-    """What an awk program could do beyond printing. No sign is trusted to stand in a text or a pattern."""
+def awk_program(call: Call, program: Text, values: list[Text]) -> None:
+    """What an awk program could do beyond printing. No sign is trusted to stand in a text or a pattern.
+
+    `values` are what its variables are given.
+    """
     known = program.literal
     if known is None:
         if program.many or any(part.kind not in {"lit", "name"} for part in program.parts):
@@ -182,14 +231,37 @@ def awk_program(call: Call, program: Text) -> None:
         known = "".join(part.text or "7" for part in program.parts)
     if re.search(r"\bsystem\b|\|&|@|\bgetline\b|(?<!\|)\|(?!\|)", known):
         call.add({Effect.RUN}, "awk may run a command")
-        for match in re.finditer(r"\"((?:[^\"\\]|\\.)*)\"", known):
+        for match in _STRING.finditer(known):
             call.reader.maybe_line(re.sub(r"\\(.)", r"\1", match[1]), call.scene.child())
-    for match in re.finditer(
-        r"print.*?>>?\s*(\"(?:[^\"\\]|\\.)*\"(?=\s*(?:[;}\n]|$))|\d+(?=\s*(?:[;})&|?\n]|$))|)", known, re.DOTALL
-    ):
-        if ">" in match[0] and not re.search(r">\s*=|->", match[0][-3:]):
-            target = match[1].strip('"')
-            call.write(lit(target) if target else ANY, "awk may write to a file")
+        for text in [*values, *([call.scene.stdin] if call.scene.stdin is not None else [])]:
+            if text.literal is not None:
+                call.reader.maybe_line(text.literal, call.scene.child())
+        if _HOSTS.search(known):
+            call.add({Effect.NETWORK}, "awk may open a connection")
+    for target in _awk_targets(known):
+        call.write(lit(target) if target else ANY, "awk may write to a file")
+
+
+_STRING = re.compile(r"\"((?:[^\"\\]|\\.)*)\"")
+_HOSTS = re.compile(r"/inet[46]?/")
+_TARGET = re.compile(r">\s*(?:\"([^\"\\]*)\"\s*(?:[;}\n]|$)|(\d+)(?=\s*(?:[;})&|?\n]|$)))")
+_NO_SIGN = re.compile(r"(?<!-)->|=>|>\s*=")
+"""What is an error, or compares, outside of a text."""
+
+
+def _awk_targets(program: str) -> Iterator[str]:
+    """The files behind each `>` that may be a redirection, "" where one cannot be told.
+
+    Texts are only told apart where there is neither a pattern nor a comment, which could begin or end one.
+    """
+    texts = [] if re.search(r"[/#]", program) else [match.span() for match in _STRING.finditer(program)]
+    for sign in re.finditer(r"[-=]?>+", program):
+        at = sign.end() - 1
+        inside = any(start < at < end - 1 for start, end in texts)
+        if inside or _NO_SIGN.match(program, sign.start()) or "print" not in program[:at]:
+            continue
+        match = _TARGET.match(program, at)
+        yield (match[1] or match[2] or "") if match is not None else ""
 
 
 # Code in a whole language.
@@ -226,6 +298,10 @@ _URL = re.compile(r"https?://(?!localhost|127\.|0\.0\.0\.0)[\w.-]+")
 _ROOTS = r"(?:etc|usr|home|root|var|opt|bin|sbin|lib|lib64|boot|dev|sys|proc|mnt|srv|media|run)"
 _PLACES = re.compile(rf"['\"`]((?:/{_ROOTS}(?:/[^'\"`\n]*)?|/|~(?:/[^'\"`\n]*)?|(?:\.\./)+[^'\"`\n]*))['\"`]")
 _HOME = re.compile(r"expanduser|Path\.home\(|homedir\(|\bHOME\b|Dir\.home")
+_PRINTS_HOME = re.compile(
+    r"\bprint\(\s*(?:os\.path\.expanduser\((['\"])[^'\"]*\1\)|(?:pathlib\.)?Path\.home\(\)|os\.homedir\(\))\s*\)"
+)
+"""Where the home is named only to be shown."""
 _STARTS = re.compile(r"system|subprocess|popen|exec|spawn|qx|%x|`|Open3|run\(|call\(|check_|shell", re.IGNORECASE)
 _TEXTS = re.compile(
     r"'((?:[^'\\\n]|\\.)*)'|\"((?:[^\"\\\n]|\\.)*)\"|`([^`\n]*)`|qx[({/](.*?)[)}/]|%x[({\[](.*?)[)}\]]"
@@ -257,9 +333,15 @@ def code(call: Call, row: Row) -> None:
             script = True
         elif python and option in {"-W", "-X", "--check-hash-based-pycs"}:
             args = args[1:]
+        elif call.name == "deno" and option == "eval":
+            texts, args, script = [*texts, *args], [], True
         elif not option.startswith("-") or option == "-":
             argument(call, word) if not _is_script(word) or script else None
-            script |= option != "-"
+            texts += [word.output] if word.output is not None and not script else []
+            script |= option != "-" and not is_input(word, call.scene)
+        elif option == "-p" and call.name not in {"perl", "ruby"} and args:
+            texts.append(args.pop(0))
+            script = True
         elif _CODE_OPTION.fullmatch(option) and args:
             _in_place(call, option, args)
             texts.append(args.pop(0))
@@ -268,6 +350,9 @@ def code(call: Call, row: Row) -> None:
             _in_place(call, option, args)
             argument(call, word)
             texts += [word.cut(2)] if re.match(r"-[ceErRM].", option) else []
+            if match := re.match(r"--\w[\w-]*=", option):
+                texts.append(word.cut(match.end()))
+                script |= match[0] in {"--eval=", "--print=", "--execute="}
     if not script and call.scene.stdin is not None:
         texts.append(call.scene.stdin)
     for text in texts:
@@ -300,11 +385,15 @@ def module(call: Call, args: list[Text]) -> None:
             call.write(word) if not word.prefix.startswith("-") else None
     for word in args[1:]:
         argument(call, word)
+        if name in {"timeit", "pdb", "IPython", "cProfile", "profile", "trace"}:
+            gives_away(call, word)
 
 
 def gives_away(call: Call, text: Text) -> None:
     """What code says in so many words."""
     spelled = "".join(part.text if part.kind == "lit" else " " for part in text.parts)
+    if not re.search(r"print\s*=(?!=)|\bdef\s+print\b|\bas\s+print\b", spelled):
+        spelled = _PRINTS_HOME.sub("print()", spelled)
     shortened = re.sub(r"['\"]\s*\+\s*['\"]", "", spelled)
     for written in dict.fromkeys([spelled, shortened]):
         for deleted in _DESTROYS.finditer(written):
@@ -348,24 +437,48 @@ _PUBLISHES = re.compile(
 
 def build(call: Call, row: Row) -> None:
     """`make` and the like: rules of the project, some of them of the tool itself."""
-    from tools.commands.judge import argument
+    from tools.commands.judge import argument, embedded
 
     call.add(row.effects, row.reason, general=True)
     words = [word.literal for word in call.args]
     for at, word in enumerate(call.args):
         known = word.literal or ""
         argument(call, word)
-        if "$(shell" in known or "$(eval" in known or known.startswith(("--eval", "SHELL=")):
-            call.everything("a rule on the command line runs a command")
+        if call.name in {"make", "gmake"}:
+            _make_word(call, known)
         if call.name == "cmake" and known == "-E":
             kind = words[at + 1] if at + 1 < len(words) else None
             removes = kind is None or kind.startswith(("rm", "remove", "time", "env"))
             call.add({Effect.DESTROY} if removes else {Effect.WRITE}, "cmake -E works on files")
             for place in call.args[at + 2 :] if removes else ():
                 call.empty(place)
+            embedded(call)
         if call.name not in {"make", "gmake", "ninja"} and _PUBLISHES.fullmatch(known):
             call.add({Effect.NETWORK, Effect.DELIVER}, f"{known} publishes")
     stdin = call.scene.stdin
-    if stdin is not None and re.search(r"^\t", stdin.shown(), re.MULTILINE):
-        for line in re.findall(r"^\t[@-]*(.*)$", stdin.shown(), re.MULTILINE):
-            call.reader.maybe_line(line.replace("$$", "$"), call.scene.child())
+    read = [stdin] if stdin is not None else []
+    for text in [*read, *(word.output for word in call.args if word.output is not None)]:
+        _rules(call, text.shown())
+
+
+def _make_word(call: Call, known: str) -> None:
+    """A word of `make`: a rule, or a variable that rules put into commands."""
+    from tools.commands.judge import may_be_line
+
+    if re.search(r"\$[({]|!=", known) or re.match(r"-\w*E|--ev|\.?SHELL(FLAGS)?\s*[:?+]*=", known):
+        call.everything("a rule on the command line runs a command")
+    name, equals, value = known.partition("=")
+    if equals and re.fullmatch(r"[\w.]+\s*[:?+]*", name):
+        first = value.split()[0] if value.split() else ""
+        if may_be_line(value) or (" " in value and table().row(first) is not None):
+            call.reader.maybe_line(value, call.scene.child())
+
+
+def _rules(call: Call, text: str) -> None:
+    """The commands in rules that the line itself holds."""
+    if re.search(
+        r"\$[({](shell|eval|file|guile)\b|!=|\.RECIPEPREFIX|\.ONESHELL|^\s*(load|define)\b", text, re.MULTILINE
+    ):
+        call.everything("the rules that it is fed run commands")
+    for line in re.findall(r"^\t[@+-]*(.*)$|^[^\t#\n][^:\n]*:[^=\n;]*;[@+-]*(.*)$", text, re.MULTILINE):
+        call.reader.maybe_line((line[0] or line[1]).replace("$$", "$"), call.scene.child())

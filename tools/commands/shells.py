@@ -18,20 +18,21 @@ def shell(call: Call, row: Row) -> None:
     """`sh -c CODE`, `sh FILE`, or a shell that reads its input."""
     from tools.commands.judge import by_options
 
-    items = scan(row, call.args)
+    args = _without_plus(call.args)
+    items = scan(row, args or [])
     by_options(call, row, items)
     words, flags = operands(items), options(items)
     call.add(row.effects, "a shell")
     if call.name not in _LIKE_SH:
         call.add({Effect.RUN}, f"{call.name} is a shell of another kind")
-    if any(item.kind == "unsure" for item in items):
+    if args is None or any(item.kind == "unsure" for item in items):
         call.everything("which commands the shell runs cannot be told")
     elif "-c" in flags and words:
         inside = call.scene.child()
         control.set_positional(inside, words[2:])
         inside.set("0", words[1] if len(words) > 1 else ANY)
         call.reader.code(words[0], inside, call.name)
-    elif words and "-s" not in flags and words[0].literal not in {"-", "/dev/stdin", "/dev/fd/0"}:
+    elif words and "-s" not in flags and words[0].literal != "-" and not is_input(words[0], call.scene):
         file(call, words)
     elif {"--version", "--help"} & flags:
         call.add({Effect.READ}, "tells about itself")
@@ -39,6 +40,38 @@ def shell(call: Call, row: Row) -> None:
         inside = call.scene.child()
         control.set_positional(inside, words if "-s" in flags else words[1:])
         fed(call, inside, call.name)
+
+
+def _without_plus(args: list[Text]) -> list[Text] | None:
+    """The words without the options that a plus begins; None where a name for -o does not stand behind it."""
+    kept: list[Text] = []
+    rest = list(args)
+    while rest:
+        known = rest[0].literal or ""
+        if not re.match(r"[-+].|\+$", known) or known == "--":
+            break
+        kept += [] if known.startswith("+") else rest[:1]
+        rest = rest[1:]
+        named = 0 if known.startswith("--") else len(re.findall("[oO]", known))
+        if named > 1 or (named and known[-1] not in "oO"):
+            return None
+        if known in {"--rcfile", "--init-file"} or named:
+            kept += [] if known.startswith("+") else rest[:1]
+            rest = rest[1:]
+    return kept + rest
+
+
+def is_input(word: Text, scene: Scene) -> bool:
+    """Is it one of the names of standard input?"""
+    found = places.moved(word, scene.folders)
+    return found is not None and bool(found & {"/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
+
+
+def text_of(word: Text, scene: Scene) -> Text | None:
+    """What a program that opens the file of that name reads, if it stands in the line."""
+    if word.output is not None:
+        return word.output
+    return scene.stdin if word.literal == "-" or is_input(word, scene) else None
 
 
 def fed(call: Call, inside: Scene, what: str) -> None:
@@ -57,8 +90,11 @@ def file(call: Call, words: list[Text]) -> None:
     if words[0].output is not None:
         call.reader.code(words[0].output, call.scene.child(), call.name)
         return
-    if (words[0].literal or "").startswith("/dev/"):
+    found = places.moved(words[0], call.scene.folders) or ()
+    if any(place.startswith(("/dev/", "/proc/")) for place in found):
         call.everything("runs commands that cannot be told from here")
+    if words[0].wild and call.scene.stdin is not None and call.scene.stdin.literal:
+        fed(call, call.scene.child(), call.name)  # it may be a name of standard input
     call.add({Effect.RUN}, f"runs the script {words[0].shown()[:60]}")
     if not places.is_inside(call.scene.folders):
         call.add({Effect.OUTSIDE}, "runs outside the workspace")
@@ -78,7 +114,7 @@ def source(call: Call, row: Row) -> None:
     words = [word for word in call.args if word.literal != "--"]
     if not words:
         return
-    if words[0].literal in {"/dev/stdin", "/dev/fd/0"}:
+    if is_input(words[0], call.scene):
         fed(call, call.scene, "source")
     else:
         file(call, words)
@@ -97,6 +133,7 @@ def alias(call: Call, row: Row) -> None:
     for word in call.args:
         name, equals, _ = word.prefix.partition("=")
         if equals:
+            call.reader.aliases[name] = word.cut(len(name) + 1)
             call.reader.code(word.cut(len(name) + 1), call.scene.copy(), "an alias")
         elif not word.is_literal:
             call.everything("sets a name to what is not known")

@@ -16,15 +16,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tools.protocol import Effect
 
-OptionKind = Literal["flag", "value", "optional", "read", "write", "delete", "program", "folder"]
-"""flag: no value. value: one that means nothing here. optional: only attached. The others say what the value is:
-a place that is read, written, deleted or worked in, or a command line.
+OptionKind = Literal["flag", "value", "read", "write", "delete", "program", "folder"]
+"""flag: no value. value: one that means nothing here. The others say what the value is: a place that is read,
+written, deleted or worked in, or a command line.
 """
 
 _KINDS: dict[str, OptionKind] = {
     "flags": "flag",
+    "optional": "value",
     "values": "value",
-    "optional": "optional",
     "reads": "read",
     "writes": "write",
     "deletes": "delete",
@@ -37,11 +37,12 @@ OperandKind = Literal["text", "read", "write", "delete", "none", "url", "program
 class Row(BaseModel):
     """What one command (or sub-command) could do.
 
-    Lists of options are strings with blanks between them. `any`: no option of it writes, runs or reaches anything,
-    so those that are not listed are harmless. `operands` says what each operand is, by position; `..` after one
-    means any number of it. `pattern` is what an operand has to match for the row to hold. `stops`: options end at
-    the first operand. `single`: long options have one dash. `wraps`: after `skip` operands comes a command.
-    `special` names the function for a command with a language of its own. `reason` is for people.
+    Lists of options are strings with blanks between them. `optional`: those whose value is only ever attached, so
+    that the next word is none of theirs, whatever else they are listed as. `any`: no option of it writes, runs or
+    reaches anything, so those that are not listed are harmless. `operands` says what each operand is, by position;
+    `..` after one means any number of it. `pattern` is what an operand has to match for the row to hold. `stops`:
+    options end at the first operand. `single`: long options have one dash. `wraps`: after `skip` operands comes a
+    command. `special` names the function for a command with a language of its own. `reason` is for people.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -89,6 +90,14 @@ class Row(BaseModel):
         """Every option in the row, and what follows it."""
         listed = {name: kind for key, kind in _KINDS.items() for name in getattr(self, key).split()}
         return {name: listed.get(name, "flag") for names in self.grants for name in names.split()} | listed
+
+    @cached_property
+    def _attached(self) -> frozenset[str]:
+        return frozenset(self.optional.split())
+
+    def takes(self, option: str) -> bool:
+        """Is the word behind this option its value?"""
+        return self.options.get(option, "flag") != "flag" and option not in self._attached
 
     @cached_property
     def granted(self) -> dict[str, frozenset[Effect]]:

@@ -28,13 +28,14 @@ class Text:
     """One word, or the output of a command.
 
     `many`: it may stand for any number of words. `output`: what can be read from it, if it is `<(…)`. `items`: of
-    an output, the names in it that zero bytes divide.
+    an output, the names in it that zero bytes divide; `lines`: those that ends of lines divide.
     """
 
     parts: tuple[Part, ...] = ()
     many: bool = False
     output: Text | None = None
     items: tuple[Text, ...] = ()
+    lines: tuple[Text, ...] = ()
 
     @property
     def literal(self) -> str | None:

@@ -41,6 +41,8 @@ class Reader:
     def __init__(self) -> None:
         self.findings = Findings()
         self.functions: dict[str, list[Node]] = {}
+        self.aliases: dict[str, Text] = {}
+        self.commands: dict[tuple[str, ...], None] = {}
         self.called: set[str] = set()
         self.assigned: Counter[str] = Counter()
         self.traps: list[tuple[Text, Scene]] = []

@@ -17,6 +17,7 @@ from agent.autonomy.patches import on_changes
 from agent.autonomy.rulebook import example_call
 from agent.autonomy.rules import Example, Kind, Placed, Rule, tightening
 from tools.protocol import EVERY_EFFECT, Effect
+from tools.shell_effects import shell_effects
 
 STRICTNESS = {"allow": 0, "ask": 1, "deny": 2}
 HERE = "/workspace"
@@ -464,3 +465,21 @@ def test_more_effects_never_help(line: str, some: tuple[Placed, ...]) -> None:
         STRICTNESS[judge(Level.FULL, made, strict).verdict]
         >= STRICTNESS[judge(Level.FULL, shell(line), strict).verdict]
     )
+
+
+def test_what_either_reader_of_a_line_finds_it_could_do() -> None:
+    line = "mytool --on-exit-command='rm -rf src'"
+    assert Effect.DESTROY not in shell_effects(line, HERE)
+    made = shell(line)
+    assert Effect.DESTROY in made.effects
+    assert [(cause.effect, cause.text) for cause in made.causes] == [(Effect.DESTROY, "rm -rf src")]
+    assert verdict(made) == "ask"
+
+
+def test_a_command_that_only_one_reader_finds_makes_rules_stricter_and_never_laxer() -> None:
+    made = shell("echo 'rm -rf src' | sed e")
+    assert verdict(made, rule("deny", commands=["rm *"])) == "deny"
+    assert verdict(made, rule("allow", commands=["rm *"])) == "ask"
+    assert verdict(shell("python -m pip list"), rule("deny", commands=["pip *"])) == "deny"
+    listing = rule("allow", commands=["python -m pip list"])
+    assert verdict(shell("python -m pip list"), listing, level=2) == "allow"

@@ -16,20 +16,6 @@ from agent.autonomy.rules import Placed, Rule
 from tools.protocol import Effect
 from tools.shell_effects import shell_effects
 
-UNSEEN = {
-    "x='a[$(rm x)]'; echo $((x))",
-    "ed -s a <<< '!rm x'",
-    "make -f - <<'END'\nall:\n\trm -rf build\nEND",
-    "tar --checkpoint-act=exec='rm x' -cf a b",
-    "tar xf a --checkpoint-action exec='rm x' --checkpoint",
-    "sort --compress-pro='rm x' a",
-    "GIT_EDITOR='rm x' git commit",
-    "echo `echo \\`rm x\\``",
-}
-"""Commands in the input of programs that are no shells, in what arithmetic makes of a variable, in options that
-are abbreviated or have a way of their own, in variables, in backquotes in backquotes. Their effects are found.
-"""
-
 
 def verdicts(name: str, shape: str) -> Iterator[tuple[str, frozenset[Effect], str]]:
     rules = [Placed("deny", Rule(commands=(shape,)), "config.toml", 1)]
@@ -45,7 +31,7 @@ def test_lines_that_hide_a_refused_command_are_refused_or_asked_about() -> None:
         if Effect.DESTROY in effects and re.search(r"(?<!git )\brm\b", line)
     ]
     assert len(hiding) > 200
-    assert {line for line, verdict in hiding if verdict == "allow"} == UNSEEN
+    assert not [line for line, verdict in hiding if verdict == "allow"]
     assert sum(verdict == "deny" for _, verdict in hiding) > len(hiding) * 0.6
 
 
