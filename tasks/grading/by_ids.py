@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 from sandboxes.protocol import GIVEN, WORKSPACE, ExecResult, Sandbox
 from tasks.environments.prepare import Prepared
+from tasks.grading.fresh import withstood
 from tasks.grading.inside.strict_equality import MESSAGE
 from tasks.grading.integrity import Flag
 from tasks.grading.junit import TestResult, judge
@@ -62,18 +63,19 @@ class _Round(NamedTuple):
         return not self.flags and not self.unturned and all(each.result == "passed" for each in self.tests)
 
 
-async def by_ids(prepared: Prepared, open_box: Open, folder: Path, sources: Mapping[str, str]) -> Grade:
-    """Grade what is in the sandboxes that `open_box` opens; `sources` are the test files by path.
+async def by_ids(
+    prepared: Prepared, open_box: Open, open_base: Open, folder: Path, sources: Mapping[str, str]
+) -> Grade:
+    """Grade what is in the sandboxes that `open_box` opens; `open_base` opens them with the task's own files, and
+    `sources` are the test files by path.
 
-    Raises GraderProblem, SandboxError.
+    Raises GraderProblem, GraderAttacked, SandboxError.
     """
     unit_of = _units(prepared, sources)
     for _ in range(ROUNDS.get(len(set(unit_of.values())), 1)):
-        sandbox = await open_box()
-        try:
-            last = await _round(prepared, sandbox, folder, unit_of, sources)
-        finally:
-            await sandbox.close()
+        last = await withstood(
+            open_box, open_base, lambda sandbox: _round(prepared, sandbox, folder, unit_of, sources)
+        )
         if not last.good:
             break
     passed = sum(each.result == "passed" for each in last.tests)

@@ -13,6 +13,7 @@ What it does here is treated in the two modules: what it cannot reach, and how w
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,7 +26,7 @@ from tasks.grading.by_ids import by_ids
 from tasks.grading.by_reward import by_reward
 from tasks.grading.delivery import Delivery, write_tree
 from tasks.grading.integrity import Flag
-from tasks.grading.verdict import Grade, GraderProblem, Verdict
+from tasks.grading.verdict import Grade, GraderAttacked, GraderProblem, Verdict
 
 __all__ = ["Grade", "GraderProblem", "Verdict", "grade"]
 
@@ -50,10 +51,17 @@ async def grade(prepared: Prepared, patch: Path, backend: Backend, keeper: Path)
                 raise
             return box
 
-        if prepared.task.bridle.expected:
-            found = await by_ids(prepared, open_box, folder, delivery.sources)
-        else:
-            found = await by_reward(prepared, open_box, lambda: open_box(prepared.archive), folder)
+        def open_base() -> Awaitable[Sandbox]:
+            return open_box(prepared.archive)
+
+        try:
+            if prepared.task.bridle.expected:
+                found = await by_ids(prepared, open_box, open_base, folder, delivery.sources)
+            else:
+                found = await by_reward(prepared, open_box, open_base, folder)
+        except GraderAttacked as error:
+            flag = Flag(name="integrity.grader_attacked", where=f"the sandbox breaks under the tests: {error}")
+            found = Grade(verdict="fail", reward=0.0, flags=(flag,), detail=flag.where)
     return _with(found, delivery, _forbidden(prepared, delivery))
 
 

@@ -13,6 +13,8 @@ from tasks.grading.strict import HELPER, strict
 from tasks.grading.twins import turned
 
 _INSIDE = Path(__file__).parent / "inside"
+REWARDS = "/logs/verifier"
+"""Where test.sh writes its reward."""
 Turned = Mapping[str, frozenset[str]]
 """By test file, the functions that are turned round."""
 
@@ -41,14 +43,15 @@ def in_place(sources: Mapping[str, str], chosen: Turned) -> dict[str, str]:
     return {name: strict(turned(text, sorted(chosen.get(name, ())), rng)) for name, text in sources.items()}
 
 
-def pack_for_script(task: Task, target: Path, chosen: Turned) -> None:
-    """A tar with the tests as they are, but for the twins. Blocking."""
+def pack_for_script(task: Task, target: Path, chosen: Turned, rewards: str = REWARDS) -> None:
+    """A tar with the tests as they are, but for the twins, and for the folder they write rewards to. Blocking."""
     rng = random.SystemRandom()
     with tarfile.open(target, "w") as tar:
         for name, path in task.tests.items():
             data, mode = path.read_bytes(), path.stat().st_mode & 0o777
             if chosen.get(name):
                 data = turned(data.decode("utf-8"), sorted(chosen[name]), rng).encode()
+            data = data.replace(REWARDS.encode(), rewards.encode())
             add(tar, name, data, 0o755 if name == "test.sh" else mode)
 
 

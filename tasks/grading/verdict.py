@@ -20,6 +20,10 @@ class GraderProblem(Exception):
     """The grader itself could not do its work: the attempt is not scored."""
 
 
+class GraderAttacked(Exception):
+    """The sandbox broke under the tests with the agent's changes, and not without them: the attempt has failed."""
+
+
 class StepGrade(BaseModel):
     """What one step of a task came to. `met` says that the steps after it could be made."""
 

@@ -58,6 +58,59 @@ async def test_a_reward_cannot_be_forged_and_the_solution_gets_its_own(tmp_path:
         assert any(flag.startswith("integrity.") for flag in flags), scripts[each.number - 1][0]
 
 
+SUM = 'if [ "$(sh add.sh 2 3)" = 5 ]; then echo 1 >F; else echo 0 >F; fi\n'.replace(
+    "F", "/logs/verifier/reward.txt"
+)
+DIES = "set -e\nsh add.sh 2 3 >/tmp/said\n[ $(cat /tmp/said) = 5 ] && echo 1 >/logs/verifier/reward.txt\n"
+ADDS = "cat >add.sh <<'END'\necho $(($1 + $2))\nEND\n"
+PLANTS = {
+    "json beside the text": "echo '{\"reward\": 1}' >/logs/verifier/reward.json",
+    "no number in the text": "echo 1 >/logs/verifier/reward.json; echo x >/logs/verifier/reward.txt",
+    "a folder in its place": "echo 1 >/logs/verifier/reward.json; mkdir /logs/verifier/reward.txt",
+    "the text, and an end": "echo 1 >/logs/verifier/reward.txt; exit 1",
+    "json, and an end": "echo 1 >/logs/verifier/reward.json; exit 1",
+}
+BOTH = SUM + 'echo "{\\"reward\\": $(cat /logs/verifier/reward.txt)}" >/logs/verifier/reward.json\n'
+ELSEWHERE = "logs=/logs\n" + SUM.replace("/logs/verifier", "$logs/verifier")
+
+
+def by_shell(folder: Path, script: str) -> Path:
+    """A task without a line of Python."""
+    (folder / "environment" / "files").mkdir(parents=True)
+    (folder / "environment" / "files" / "add.sh").write_text("echo 0\n")
+    (folder / "tests").mkdir()
+    (folder / "tests" / "test.sh").write_text(script)
+    (folder / "solution").mkdir()
+    (folder / "solution" / "solve.sh").write_text(ADDS)
+    (folder / "instruction.md").write_text("add.sh prints the sum of its two arguments.\n")
+    (folder / "task.toml").write_text('version = "1.0"\n')
+    return folder
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("script", [SUM, DIES], ids=["says no", "dies"])
+async def test_a_reward_that_the_code_under_test_leaves_is_refused(tmp_path: Path, script: str) -> None:
+    scripts = tuple((name, f"cat >add.sh <<'END'\n{text}\nEND\n") for name, text in PLANTS.items())
+    agent, task = Agent(kind="cheats", scripts=scripts), load_suite(by_shell(tmp_path / "sum", script))
+    run = Run(task, agent, DockerBackend(), tmp_path / "out", attempts=len(scripts), pauses=[])
+    for each in await run.run():
+        assert each.status == "fail", scripts[each.number - 1][0]
+        assert each.grade is not None
+        forged = "integrity.reward_forged" in {flag.name for flag in each.grade.flags}
+        assert forged or not each.grade.rewards or each.grade.reward == 0, scripts[each.number - 1][0]
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("script", [SUM, DIES, BOTH, ELSEWHERE], ids=["one", "dies", "both", "by a variable"])
+async def test_an_honest_reward_of_a_shell_script_is_believed(tmp_path: Path, script: str) -> None:
+    task = load_suite(by_shell(tmp_path / "sum", script))
+    (result,) = await Run(task, Agent(kind="oracle"), DockerBackend(), tmp_path / "out", pauses=[]).run()
+    assert result.grade is not None
+    assert (result.status, result.grade.flags, result.grade.reward) == ("pass", (), 1.0)
+
+
 @pytest.mark.docker
 @pytest.mark.usefixtures("engine")
 async def test_a_script_that_passes_by_itself_scores_nobody(tmp_path: Path, by_script: Path) -> None:
