@@ -3,8 +3,9 @@
     run A: some tests, and the twins of the others      run B: the others, and the twins of the first
 
 Which is which is drawn here, for each grade. A pass is that every test passes and every twin fails: what forges
-results has to guess for each test which of the two it has before it. With few tests there are several rounds, each
-in a sandbox of its own, so that one knows nothing of another.
+results has to guess for each test which of the two it has before it. Where few tests failed before the work there
+are several rounds, each in a sandbox of its own, so that one knows nothing of another. A test that has no twin
+runs in both as it is: it has to pass, and proves nothing.
 
 Threat model: the code under test runs in pytest's process, as the agent's user, and reaches whatever that does.
 The tests, their configuration and the runner lie where that user can change nothing. Results go over a pipe to
@@ -20,27 +21,27 @@ import asyncio
 import json
 import random
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from sandboxes.protocol import GIVEN, WORKSPACE, ExecResult, Sandbox
 from tasks.environments.prepare import Prepared
+from tasks.format.task import Task
 from tasks.grading.fresh import withstood
 from tasks.grading.inside.strict_equality import MESSAGE
 from tasks.grading.integrity import Flag
 from tasks.grading.junit import TestResult, judge
 from tasks.grading.kit import Turned, in_place, pack_for_ids
 from tasks.grading.left import left, python_of
-from tasks.grading.twins import units
+from tasks.grading.twins import Strength, Unit, strengths, units
 from tasks.grading.verdict import Grade, GraderProblem, Open
 
 MAX_RESULTS = 8 << 20
 MAX_OUTPUT = 16384
-ROUNDS = {1: 3, 2: 2, 3: 2}
-"""Rounds by the number of tests that can be told apart; 1 for more: a guess then has a chance in 16 at best."""
-Unit = tuple[str, str]
-"""A test file, and a function in it: what is turned round as one."""
+GUESSES = 4
+"""How many times a forger has to guess right, at least: is a test that failed before itself, or its twin?"""
 
 
 class _Ran(NamedTuple):
@@ -72,7 +73,7 @@ async def by_ids(
     Raises GraderProblem, GraderAttacked, SandboxError.
     """
     unit_of = _units(prepared, sources)
-    for _ in range(ROUNDS.get(len(set(unit_of.values())), 1)):
+    for _ in range(rounds(proofs(prepared.task, sources))):
         last = await withstood(
             open_box, open_base, lambda sandbox: _round(prepared, sandbox, folder, unit_of, sources)
         )
@@ -91,16 +92,42 @@ async def by_ids(
 
 
 def _units(prepared: Prepared, sources: Mapping[str, str]) -> dict[str, Unit]:
-    """For each expected id what it is turned round with."""
-    by_file: dict[str, list[str]] = {}
-    for each in prepared.task.bridle.expected:
-        by_file.setdefault(each.split("::", 1)[0], []).append(each)
+    """For each expected id that has a twin what it is turned round with."""
+    found = _defined(prepared.task.bridle.expected, sources)
+    strong = {path: strengths(sources[path]) for path, _ in found.values()}
+    return {each: (path, name) for each, (path, name) in found.items() if name in strong[path]}
+
+
+def _defined(ids: Iterable[str], sources: Mapping[str, str]) -> dict[str, Unit]:
+    by_file: dict[str, dict[str, str]] = {}
+    for each in ids:
+        path, _, name = each.partition("::")
+        by_file.setdefault(path, {})[each] = name.partition("[")[0]
     found: dict[str, Unit] = {}
-    for path, ids in by_file.items():
-        names = {each: each.split("::", 1)[1].partition("[")[0] for each in ids}
-        defined = units(sources.get(path, ""), names.values())
-        found |= {each: (path, defined[name]) for each, name in names.items()}
-    return {each: found[each] for each in prepared.task.bridle.expected}
+    for path, names in by_file.items():
+        defined = units(path, names.values(), sources)
+        found |= {each: defined[name] for each, name in names.items() if name in defined}
+    return found
+
+
+def proofs(task: Task, sources: Mapping[str, str]) -> dict[str, Strength | None]:
+    """What the twin of each test that failed before the work is worth, one id for each function; None for no twin.
+
+    Those that passed before prove nothing by failing when they are turned round: whoever does nothing passes them.
+    """
+    before = set(task.bridle.regression)
+    ids = [each for each in task.bridle.expected if each not in before]
+    found = _defined(ids, sources)
+    strong = {path: strengths(sources[path]) for path, _ in found.values()}
+    first = {found.get(each, (each, "")): each for each in reversed(ids)}
+    return {each: strong.get(path, {}).get(name) for (path, name), each in first.items()}
+
+
+def rounds(found: Mapping[str, Strength | None]) -> int:
+    """How many rounds it takes that a blind guess has a chance of one in 16 at best."""
+    of = Counter(found.values())
+    telling = of["value"] or of["turned"]
+    return -(-GUESSES // telling) if telling else 1
 
 
 async def _round(
@@ -109,8 +136,8 @@ async def _round(
     """Both runs; where the first is not as it should be, the second only brings the tests that it left out."""
     expected, python = prepared.task.bridle.expected, await python_of(sandbox)
     drawn = _draw(set(unit_of.values()))
-    in_a = [each for each in expected if unit_of[each] not in drawn]
-    twins_in_a = [each for each in expected if unit_of[each] in drawn]
+    twins_in_a = [each for each in expected if unit_of.get(each) in drawn]
+    in_a = [each for each in expected if each not in set(twins_in_a)]
     one = await _run(prepared, sandbox, folder, python, sources, expected, drawn)
     of_one = {each.id: each for each in one.tests}
     as_wanted = all(of_one[each].result == "passed" for each in in_a) and not _unturned(of_one, twins_in_a)
@@ -121,8 +148,10 @@ async def _round(
     else:  # it was stopped: so would be the other
         two = _Ran(judge(b"", twins_in_a, ""), one.result, one.output)
     of_two = {each.id: each for each in two.tests}
-    tests = tuple(of_two[each] if each in set(twins_in_a) else of_one[each] for each in expected)
-    unturned = (*_unturned(of_one, twins_in_a), *(_unturned(of_two, in_a) if as_wanted else ()))
+    again = {each for each in in_a if each not in unit_of and as_wanted}
+    tests = tuple(of_two[each] if each in again.union(twins_in_a) else of_one[each] for each in expected)
+    twins_in_b = [each for each in in_a if each in unit_of] if as_wanted else []
+    unturned = (*_unturned(of_one, twins_in_a), *_unturned(of_two, twins_in_b))
     broken = next((ran for ran in (one, two) if ran.result.ending != "exited"), None)
     shown = broken or next((ran for ran in (one, two) if any(t.result != "passed" for t in ran.tests)), two)
     flags = [*_seen(one), *_seen(two), *(await left(sandbox, python))]

@@ -34,7 +34,7 @@ from tasks.grading.fresh import in_fresh, withstood
 from tasks.grading.integrity import Flag
 from tasks.grading.kit import REWARDS, Turned, pack_for_script
 from tasks.grading.left import find_python, left
-from tasks.grading.twins import named_tests, with_values
+from tasks.grading.twins import named_tests, strengths
 from tasks.grading.verdict import Grade, GraderProblem, Open
 
 MAX_OUTPUT = 16384
@@ -128,8 +128,11 @@ def controls(task: Task) -> list[Turned]:
         return []
     sources = {name: path.read_text("utf-8", "replace") for name, path in files.items() if name.endswith(".py")}
     named = {name for name in sources if name.rpartition("/")[2] in script}
-    tests = {name: found for name in named or sources if (found := named_tests(sources[name]))}
-    plain = [(name, each) for name in sorted(tests) for each in sorted(with_values(sources[name]))]
+    strong = {name: strengths(sources[name]) for name in named or sources}
+    tests = {name: found for name in strong if (found := named_tests(sources[name]).intersection(strong[name]))}
+    plain = [
+        (name, each) for name in sorted(tests) for each in sorted(tests[name]) if strong[name][each] == "value"
+    ]
     if plain:
         drawn = random.SystemRandom().sample(plain, min(CONTROLS, len(plain)))
         return [{name: frozenset({each})} for name, each in drawn]

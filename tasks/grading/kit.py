@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tasks.format.task import Task
 from tasks.grading.strict import HELPER, strict
-from tasks.grading.twins import turned
+from tasks.grading.twins import named_tests, turned
 
 _INSIDE = Path(__file__).parent / "inside"
 REWARDS = "/logs/verifier"
@@ -44,15 +44,25 @@ def in_place(sources: Mapping[str, str], chosen: Turned) -> dict[str, str]:
 
 
 def pack_for_script(task: Task, target: Path, chosen: Turned, rewards: str = REWARDS) -> None:
-    """A tar with the tests as they are, but for the twins, and for the folder they write rewards to. Blocking."""
+    """A tar with the tests as they are, but for the twins, and for the folder they write rewards to. Blocking.
+
+    Python tests are written in one way, whether something is turned round in them or not: that would tell.
+    """
     rng = random.SystemRandom()
     with tarfile.open(target, "w") as tar:
         for name, path in task.tests.items():
             data, mode = path.read_bytes(), path.stat().st_mode & 0o777
-            if chosen.get(name):
-                data = turned(data.decode("utf-8"), sorted(chosen[name]), rng).encode()
+            if chosen.get(name) or _is_tests(path, data):
+                data = turned(data.decode("utf-8"), sorted(chosen.get(name, ())), rng).encode()
             data = data.replace(REWARDS.encode(), rewards.encode())
             add(tar, name, data, 0o755 if name == "test.sh" else mode)
+
+
+def _is_tests(path: Path, data: bytes) -> bool:
+    try:
+        return path.suffix == ".py" and bool(named_tests(data.decode("utf-8")))
+    except UnicodeDecodeError:
+        return False
 
 
 def add(tar: tarfile.TarFile, name: str, data: bytes, mode: int = 0o644) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import random
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.grading.strict import strict
-from tasks.grading.twins import named_tests, other_than, turned, units
+from tasks.grading.twins import named_tests, strengths, turned, units
+from tasks.grading.values import other_than
 
 SOURCE = '''
 """A file of tests."""
@@ -21,6 +23,22 @@ import pytest
 from code_under_test import double
 
 WANTED = {"a": 2}
+LIST = [2]
+LIST.append(4)
+
+
+def doubles(number, wanted):
+    assert double(number) == wanted
+
+
+def refused(wrong):
+    with pytest.raises(TypeError):
+        double(wrong)
+
+
+def same(left, right):
+    assert left == right, left
+    assert right == left
 
 
 def test_value():
@@ -29,6 +47,31 @@ def test_value():
 
 def test_name_of_a_value():
     assert double({"a": 1}) == WANTED
+
+
+def test_by_a_helper():
+    doubles(2, 4)
+
+
+def test_refused_by_a_helper():
+    refused(None)
+    refused(object())
+
+
+def test_another_refused_by_a_helper():
+    refused(None)
+
+
+def test_by_a_helper_that_asks_twice():
+    same(double(2), 4)
+
+
+def test_a_name_that_changes():
+    assert [double(1), double(2)] == LIST
+
+
+def test_both():
+    assert double(2) == 4 and double(3) == 6
 
 
 def test_not_plain():
@@ -76,6 +119,12 @@ class TestIt(unittest.TestCase):
     def test_raises(self):
         self.assertRaises(TypeError, double, None)
 
+    def check(self, number):
+        self.assertTrue(double(number))
+
+    def test_by_a_method(self):
+        self.check(3)
+
 
 class TestMore(TestIt):
     pass
@@ -116,9 +165,11 @@ def outcome(source: str, name: str) -> bool:
 
 
 NAMES = sorted(named_tests(SOURCE))
+NO_TWIN = ("test_only_perhaps", "test_early")
+PROVABLE = [name for name in NAMES if name not in NO_TWIN]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PROVABLE)
 def test_who_passes_a_test_fails_its_twin(name: str) -> None:
     assert outcome(SOURCE, name)
     for seed in range(8):
@@ -128,23 +179,83 @@ def test_who_passes_a_test_fails_its_twin(name: str) -> None:
         assert all(outcome(twin, other) for other in others)
 
 
-def test_where_a_value_is_compared_only_the_value_differs() -> None:
-    twin = turned(SOURCE, ["test_value"], random.Random(1))
-    changed = set(twin.splitlines()) - set(ast.unparse(ast.parse(SOURCE)).splitlines())
-    (line,) = changed
-    assert line.strip().startswith("assert double(2) == ")
+def lines(chosen: list[str]) -> list[str]:
+    """The file with some turned round, without what is drawn anew each time."""
+    return re.sub(r"_[0-9a-f]{6}\b", "", turned(SOURCE, chosen, random.Random(1))).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("test_value", "assert double(2) == "),
+        ("test_by_a_helper", "doubles(2, "),
+        ("test_name_of_a_value", "assert double({'a': 1}) == {'a': "),
+    ],
+)
+def test_where_a_value_is_compared_or_handed_to_a_helper_only_the_value_differs(name: str, start: str) -> None:
+    (line,) = set(lines([name])) - set(lines([]))
+    assert line.strip().startswith(start)
+
+
+def test_what_always_fails_is_no_twin() -> None:
+    for name in NO_TWIN:
+        assert turned(SOURCE, [name], random.Random(0)) == turned(SOURCE, [], random.Random(0))
+    assert set(PROVABLE) == set(strengths(SOURCE)) & set(NAMES)
+
+
+def test_a_file_tells_by_nothing_else_which_of_its_tests_are_twins() -> None:
+    """Neither a copy of a helper, nor a name in the place of a value, nor how it is written."""
+    real, twins = (turned(SOURCE, chosen, random.Random(1)) for chosen in ([], PROVABLE))
+    copies = [len(re.findall(r"def \w+_[0-9a-f]{6}\(", text)) for text in (real, twins)]
+    assert copies == [4, 4]
+    assert len(real.splitlines()) == len(twins.splitlines())
+    assert "== WANTED" not in real + twins
+    assert "== LIST" in real
+
+
+@pytest.mark.parametrize(
+    ("name", "strength"),
+    [
+        ("test_value", "value"),
+        ("test_by_a_helper", "value"),
+        ("test_both", "value"),
+        ("test_member", "turned"),
+        ("test_refused_by_a_helper", "turned"),
+        ("test_by_a_helper_that_asks_twice", "turned"),
+        ("test_a_name_that_changes", "turned"),
+        ("test_early", None),
+    ],
+)
+def test_how_well_a_twin_hides(name: str, strength: str | None) -> None:
+    assert strengths(SOURCE).get(name) == strength
+
+
+@pytest.mark.parametrize("value", ["None", "True", "0", "1", "[]", "''"])
+def test_what_tests_expect_most_often_hides_nothing(value: str) -> None:
+    assert strengths(f"def test_it():\n    assert f() == {value}\n") == {"test_it": "turned"}
 
 
 def test_an_inherited_test_is_turned_round_with_the_one_it_is() -> None:
-    found = units(SOURCE, ["test_value", "TestIt::test_equal", "TestMore::test_equal", "Elsewhere::test_x"])
-    assert found["TestMore::test_equal"] == found["TestIt::test_equal"] == "TestIt::test_equal"
-    assert found["Elsewhere::test_x"] == "Elsewhere::test_x"
+    names = ["test_value", "TestIt::test_equal", "TestMore::test_equal", "Elsewhere::test_x"]
+    found = units("test_file.py", names, {"test_file.py": SOURCE})
+    assert found["TestMore::test_equal"] == found["TestIt::test_equal"] == ("test_file.py", "TestIt::test_equal")
+    assert "Elsewhere::test_x" not in found
 
 
-def test_a_test_that_the_file_does_not_define_is_wrapped() -> None:
-    source = "def make():\n    def test_it():\n        pass\n    return test_it\ntest_made = make()\n"
-    assert outcome(source, "test_made")
-    assert not outcome(turned(source, ["test_made"], random.Random(0)), "test_made")
+def test_a_test_may_come_from_another_file_or_from_a_function() -> None:
+    sources = {
+        "__init__.py": "class Mixed:\n    def test_it(self):\n        assert 2 == f()\n",
+        "test_a.py": "from . import Mixed\nclass TestA(Mixed):\n    pass\n",
+        "test_b.py": "def make():\n    class T:\n        def test_b(self):\n            assert 2 == f()\n"
+        "    return T\nTestB = make()\n",
+    }
+    assert units("test_a.py", ["TestA::test_it"], sources) == {"TestA::test_it": ("__init__.py", "Mixed::test_it")}
+    ((_, unit),) = units("test_b.py", ["TestB::test_b"], sources).values()
+    assert turned(sources["test_b.py"], [unit], random.Random(0)) != turned(
+        sources["test_b.py"], [], random.Random(0)
+    )
+    twice = sources["test_b.py"] + sources["test_b.py"].replace("make", "again")
+    assert units("test_b.py", ["TestB::test_b"], {"test_b.py": twice}) == {}
 
 
 def test_what_is_no_python_stays() -> None:
@@ -163,3 +274,11 @@ def test_another_value_is_never_equal(value: object, rng: random.Random) -> None
     other = other_than(value, rng)
     assert other is None or other != value
     assert other is None or type(other) is type(value) or value is None
+
+
+@given(st.integers(), st.randoms(use_true_random=False))
+def test_another_number_is_as_round_and_on_the_same_side(value: int, rng: random.Random) -> None:
+    other = other_than(value, rng)
+    assert (other > 0) == (value > 0) or value == 0 < other
+    zeros = len(str(value)) - len(str(value).rstrip("0"))
+    assert value == 0 or other % 10**zeros == 0
