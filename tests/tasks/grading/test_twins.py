@@ -5,14 +5,18 @@ from __future__ import annotations
 import ast
 import random
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tasks
+from tasks.format.task import load_task
+from tasks.grading.by_ids import proofs, rounds
 from tasks.grading.strict import strict
-from tasks.grading.twins import named_tests, strengths, turned, units
+from tasks.grading.twins import Strength, named_tests, strengths, turned, units
 from tasks.grading.values import other_than
 
 SOURCE = '''
@@ -282,3 +286,35 @@ def test_another_number_is_as_round_and_on_the_same_side(value: int, rng: random
     assert (other > 0) == (value > 0) or value == 0 < other
     zeros = len(str(value)) - len(str(value).rstrip("0"))
     assert value == 0 or other % 10**zeros == 0
+
+
+BUNDLED = Path(tasks.__file__).parent / "bundled"
+
+
+def proven(name: str) -> dict[str, str | None]:
+    task = load_task(BUNDLED / name)
+    return dict(
+        proofs(task, {name: path.read_text() for name, path in task.tests.items() if path.suffix == ".py"})
+    )
+
+
+def test_only_tests_that_failed_before_count_as_guesses() -> None:
+    """`given-leap-days` has five tests, of which one failed before: that one is guessed four times."""
+    found = proven("given-leap-days")
+    assert list(found.values()) == ["value"]
+    assert rounds(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        ({"a": "value"}, 4),
+        ({"a": "value", "b": "turned", "c": "turned", "d": "turned"}, 4),
+        ({"a": "turned", "b": "turned"}, 2),
+        ({"a": "value", "b": "value", "c": "value"}, 2),
+        ({str(number): "value" for number in range(4)}, 1),
+        ({"a": None}, 1),
+    ],
+)
+def test_a_blind_guess_has_one_chance_in_sixteen(found: dict[str, Strength | None], wanted: int) -> None:
+    assert rounds(found) == wanted
