@@ -11,6 +11,7 @@ Reading anywhere in the sandbox is reading: it holds nothing of the user's but t
 from __future__ import annotations
 
 import posixpath
+from functools import lru_cache
 from typing import NamedTuple
 
 from tools.protocol import EVERY_EFFECT, Cause, Effect, Effects
@@ -40,8 +41,9 @@ def shell_effects(command: str, cwd: str) -> Effects:
     return explained(command, cwd).effects
 
 
+@lru_cache(maxsize=64)
 def explained(command: str, cwd: str) -> Found:
-    """The same, with the parts of the command that have the effects."""
+    """The same, with the parts of the command that have the effects. A call is asked about several times over."""
     from tools.commands.grammar import UnreadableError
     from tools.commands.scene import Scene  # with the parser: not needed to start Bridle
     from tools.commands.walk import Reader

@@ -68,12 +68,20 @@ def words_of(node: Node, scene: Scene, walker: Walker) -> list[Text]:
         if spread is not None:
             return spread
     if node.type == "process_substitution":
-        output = walker.output_of(node, scene)
+        output = walker.output_of(node, _fed(node, scene))
         return [Text((Part("lit", "/dev/fd/63"),), output=output)]
     found: list[Text] = []
     for atoms in _braced(_atoms(node, scene, walker)):
         found += _split(atoms)
     return found
+
+
+def _fed(node: Node, scene: Scene) -> Scene:
+    """Where the commands of `<(…)` and `>(…)` run; the latter read whatever is written there."""
+    inside = scene.copy()
+    if text_of(node).startswith(">"):
+        inside.stdin = ANY
+    return inside
 
 
 def text_from(node: Node, scene: Scene, walker: Walker) -> Text:
@@ -147,7 +155,7 @@ def _concatenated(node: Node, scene: Scene, walker: Walker) -> list[Atom]:
         elif child.type in {"word", "extglob_pattern"}:
             found += _unquoted(text_of(child), at_start=number == 0)
         elif child.type == "process_substitution":
-            walker.output_of(child, scene)
+            walker.output_of(child, _fed(child, scene))
             found.append(_MANY)
         elif is_word(child):
             found += _atoms(child, scene, walker)

@@ -187,10 +187,12 @@ def editor(call: Call, row: Row) -> None:
     for word in [*call.args, *([call.scene.stdin] if call.scene.stdin is not None else [])]:
         for part in word.parts:
             for match in re.finditer(
-                r"(?:!|^\s*\.(?:shell|system)\b)([^\n|]+)|\bsystem\(['\"]([^'\"]+)",
+                r"(?:!|^\s*\.(?:shell|system)\b)([^\n|]+)|\b(?:system\(|shell-command\s+)['\"]([^'\"]+)",
                 part.text if part.kind == "lit" else "",
             ):
                 call.reader.maybe_line((match[1] or match[2]).strip("'\" )"), call.scene.child())
+            if "delete-" in part.text:
+                call.add({Effect.DESTROY}, "its code deletes")
             for match in _WRITES.finditer(part.text if part.kind == "lit" else ""):
                 argument(call, lit(match[1]))
 

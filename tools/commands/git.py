@@ -248,11 +248,19 @@ def other_repository(call: Call, row: Row) -> None:
 
     generic(call, row)
     name = call.name.removeprefix("git ")
-    words = operands(scan(row, call.args))
+    items = scan(row, call.args)
+    words = operands(items)
+    for item in items:
+        if name == "clone" and item.name in {"-c", "--config"}:
+            _setting(call, item.value or ANY, [])
     for word in words:
         if re.match(r"(ext|fd)::", word.prefix):
             call.add({Effect.RUN}, "the address runs a command")
             call.reader.maybe_line(word.prefix.partition("::")[2], call.scene.child())
+    if name in {"fetch", "pull"} and any(":" in (word.literal or ":") for word in words[1:]):
+        call.add({Effect.HISTORY}, "moves a branch to what it fetched")
+    if name in {"fetch", "pull"} and any(word.prefix.startswith("+") for word in words):
+        call.add({Effect.HISTORY, Effect.DESTROY}, "moves a branch though it loses commits")
     if name == "pull":
         call.add({Effect.WRITE, Effect.HISTORY}, "merges what it fetched")
     elif name == "clone":

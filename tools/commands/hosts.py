@@ -56,8 +56,11 @@ def fetch_and_run(call: Call, row: Row) -> None:
     before: set[str | None] = set()
     rest = list(call.args)
     while rest and rest[0].may_be_option():
-        option = rest.pop(0).literal
+        word = rest.pop(0)
+        option = word.literal
         before.add(option)
+        if match := re.match(r"--call=", word.prefix):
+            call.reader.code(word.cut(match.end()), call.scene.child(), "npx")
         if option in {"-c", "--call"}:
             call.reader.code(rest[0] if rest else ANY, call.scene.child(), "npx")
         if option in {"-p", "--package", "-c", "--call", "--from", "--with", "--python", "-w", "--workspace"}:

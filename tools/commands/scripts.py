@@ -77,6 +77,8 @@ def _runs_input(script: Text) -> bool:
 
 def sed_script(call: Call, script: Text) -> None:
     """What a script could do beyond editing."""
+    from tools.commands.judge import only_worse
+
     spelled = "".join(part.text if part.kind == "lit" else "7" for part in script.parts)
     if script.many or any(part.kind not in {"lit", "name"} for part in script.parts):
         # Of a script that is begun in the line, the rest is code that hides what it does.
@@ -93,6 +95,8 @@ def sed_script(call: Call, script: Text) -> None:
                 call.write(lit(value))
     except _UnclearError:
         call.add(places.UNKNOWN_PLACE, "the script of sed is not understood")
+        for match in re.finditer(r"e\s+([^\n]+)", spelled):
+            only_worse(call, match[1], [])
 
 
 def _sed_commands(script: str) -> list[tuple[str, str]]:
@@ -206,11 +210,12 @@ def awk(call: Call, row: Row) -> None:
         programs, words = words[:1], words[1:]
     values = [item.value or ANY for item in items if item.name in {"-v", "--assign"}]
     values += [word for word in words if re.match(r"\w+=", word.prefix)]
+    given = [value.cut(len(value.prefix.partition("=")[0]) + 1) for value in values] + words
     for item in items:
         if item.name in {"-f", "--file", "-E", "--exec"}:
             programs += [read] if (read := text_of(item.value or ANY, call.scene)) is not None else []
     for program in programs:
-        awk_program(call, program, [value.cut(len(value.prefix.partition("=")[0]) + 1) for value in values])
+        awk_program(call, program, given)
     for word in words:
         if clear and not {"-i", "--include"} & flags:
             call.read(word)
@@ -221,7 +226,7 @@ def awk(call: Call, row: Row) -> None:
 def awk_program(call: Call, program: Text, values: list[Text]) -> None:
     """What an awk program could do beyond printing. No sign is trusted to stand in a text or a pattern.
 
-    `values` are what its variables are given.
+    `values` are what its variables, and its arguments, are given.
     """
     known = program.literal
     if known is None:
@@ -231,11 +236,12 @@ def awk_program(call: Call, program: Text, values: list[Text]) -> None:
         known = "".join(part.text or "7" for part in program.parts)
     if re.search(r"\bsystem\b|\|&|@|\bgetline\b|(?<!\|)\|(?!\|)", known):
         call.add({Effect.RUN}, "awk may run a command")
-        for match in _STRING.finditer(known):
-            call.reader.maybe_line(re.sub(r"\\(.)", r"\1", match[1]), call.scene.child())
-        for text in [*values, *([call.scene.stdin] if call.scene.stdin is not None else [])]:
-            if text.literal is not None:
-                call.reader.maybe_line(text.literal, call.scene.child())
+        texts = [re.sub(r"\\(.)", r"\1", match[1]) for match in _STRING.finditer(known)]
+        for text in [*texts, "".join(texts)]:
+            call.reader.maybe_line(text, call.scene.child())
+        for value in [*values, *([call.scene.stdin] if call.scene.stdin is not None else [])]:
+            if value.literal is not None:
+                call.reader.maybe_line(value.literal, call.scene.child())
         if _HOSTS.search(known):
             call.add({Effect.NETWORK}, "awk may open a connection")
     for target in _awk_targets(known):
@@ -277,7 +283,7 @@ _MODULES = {
 _CODE_OPTION = re.compile(r"-[A-Za-z0]*[ceErR]|--eval|--print|-pe|-ne|--execute|-[0-9a-zA-Z]*[pn]e")
 _DESTROYS = re.compile(
     r"\b(rmtree|unlink(Sync)?|rmdir(Sync)?|removedirs|os\.remove|rm(Sync)?\(|rm_rf|rm_r\b|FileUtils\.rm\w*|File\.delete"
-    r"|remove_dir|\.truncate\(|truncate\s|remove\(\s*['\"]|remove_tree|rimraf|send2trash|emptyDir|Remove-Item|del_tree)"
+    r"|remove_dir|\.truncate\(|truncate\s|remove\(\s*['\"]|remove_tree|rimraf|send2trash|emptyDir|Remove-Item|del_tree|deleteDir\b|deleteRecursively|delete-(?:file|directory)|\bfile\s+delete\b)"
 )
 _NAMED = re.compile(r"[\w.]+\(?\s*['\"]([\w./-]+)['\"]\s*[,);\n]")
 """What is deleted stands behind it."""
@@ -349,7 +355,8 @@ def code(call: Call, row: Row) -> None:
         else:
             _in_place(call, option, args)
             argument(call, word)
-            texts += [word.cut(2)] if re.match(r"-[ceErRM].", option) else []
+            if letters := re.match(r"-[A-Za-z0]*?[ceErRM](?=.)", option):
+                texts.append(word.cut(letters.end()))
             if match := re.match(r"--\w[\w-]*=", option):
                 texts.append(word.cut(match.end()))
                 script |= match[0] in {"--eval=", "--print=", "--execute="}

@@ -23,6 +23,9 @@ def shell(call: Call, row: Row) -> None:
     by_options(call, row, items)
     words, flags = operands(items), options(items)
     call.add(row.effects, "a shell")
+    for item in items:
+        if item.name in {"--rcfile", "--init-file"} and (item.value or ANY).output is not None:
+            call.reader.code((item.value or ANY).output or ANY, call.scene.child(), call.name)
     if call.name not in _LIKE_SH:
         call.add({Effect.RUN}, f"{call.name} is a shell of another kind")
     if args is None or any(item.kind == "unsure" for item in items):
