@@ -41,13 +41,26 @@ def _version(show: bool) -> None:
         raise typer.Exit
 
 
+ON_SESSIONS = frozenset({"sessions", "show", "audit", "approve", "rewind"})
+"""Commands that look at sessions. Those that open sandboxes sweep by themselves, engine included; the rest (help,
+settings, models, reports) have nothing to do with either, and start at once.
+"""
+
+
 @app.callback()
 def _options(
+    context: typer.Context,
     _: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
     ),
 ) -> None:
-    """Options of the command itself."""
+    """Options of the command itself, and what every command on sessions begins with."""
+    if context.invoked_subcommand in ON_SESSIONS and not {"-h", "--help"} & set(sys.argv):
+        from agent.housekeeping import sweep_files
+        from agent.store import Store
+
+        for problem in sweep_files(Store()).problems:
+            _say(problem)
 
 
 def main() -> None:

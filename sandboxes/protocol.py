@@ -266,7 +266,8 @@ LEFT_BEHIND = "left behind"
 class SandboxSpec:
     """What to open. `image` is `host` (the host's toolchain, read-only) or a name the engine knows.
 
-    `keeper` is the folder on the host whose owner saves the work of a sandbox that outlives its process.
+    `keeper` is the folder on the host whose owner saves the work of a sandbox that outlives its process; without
+    one nobody does, and any reaper removes it.
     `checkpoint` is the file state to begin with, instead of the image's own; it was made in a sandbox of the same
     `image`. `workspace` is unpacked before the sandbox is handed out. `network` is what it can reach, `egress` how
     the hosts of an allowlist are found and dialled, and who is told. Of a `host` sandbox's toolchain, `hidden` are

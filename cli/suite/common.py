@@ -30,13 +30,38 @@ def allowed(network: bool, build_network: bool, variables: list[str] | None) -> 
 
 
 def pick_backend(name: str | None) -> Any:
+    """The backend to use, with what dead owners left on it removed."""
     from agent.settings import load
     from sandboxes.select import choose
 
     chosen = choose(load({"backend": name}).backend)
     if chosen.note:
         say(chosen.note)
+    _tidy(chosen.backend)
     return chosen.backend
+
+
+def _tidy(backend: Any) -> None:
+    """Remove what dead owners left, as every session does when it begins."""
+    import asyncio
+
+    from agent.housekeeping import sweep_files
+    from agent.store import Store
+    from sandboxes.protocol import SandboxError, SandboxUnavailable
+
+    store = Store()
+    for problem in sweep_files(store).problems:
+        say(problem)
+    try:
+        gone = asyncio.run(backend.reap(store.save_to, keeper=str(store.root), wanted=store.wants))
+    except SandboxUnavailable:
+        return  # which is told when a sandbox is opened
+    except SandboxError as error:  # somebody else's leftovers
+        say(str(error))
+        return
+    for each in gone:
+        if each.kind == "sandbox":
+            say(f"removed sandbox {each.name}, whose owner is dead{'; its work is kept' if each.saved else ''}")
 
 
 def sandboxed(work: Any) -> Any:

@@ -41,7 +41,10 @@ def own_packages(paths: Iterable[str]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Hiding:
-    """A backend whose sandboxes hide what `like` does, and may use as much. See `Backend` in the protocol."""
+    """A backend whose sandboxes hide what `like` does, may use as much, and are saved by whom its are.
+
+    See `Backend` in the protocol.
+    """
 
     backend: Backend
     like: SandboxSpec
@@ -56,8 +59,15 @@ class Hiding:
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
         like = self.like
-        hiding = replace(spec, hidden=like.hidden, hidden_packages=like.hidden_packages, limits=like.limits)
-        return await self.backend.open(hiding)
+        return await self.backend.open(
+            replace(
+                spec,
+                hidden=like.hidden,
+                hidden_packages=like.hidden_packages,
+                limits=like.limits,
+                keeper=like.keeper,
+            )
+        )
 
     async def checkpoints(self, run_prefix: str) -> list[Checkpoint]:
         return await self.backend.checkpoints(run_prefix)

@@ -64,7 +64,11 @@ class Prepared:
         return self.made.workdir if self.made is not None else WORKSPACE
 
     def spec(self, run_id: str, keeper: Path, phase: Phase = "agent") -> SandboxSpec:
-        """What kind of sandbox a phase runs in. Raises UsageProblem for a variable that is not given."""
+        """What kind of sandbox a phase runs in, which hides `keeper`: the state of whoever runs the task.
+
+        Nobody saves what is in it: it has no keeper of its own, and whoever finds its owner dead may remove it.
+        Raises UsageProblem for a variable that is not given.
+        """
         file, table = self.task.file, self.task.file.environment
         env = self.allowed.filled(f"{self.task.folder / 'task.toml'}: environment.env", table.env)
         if self.made is None:  # over the host's toolchain nothing is installed, so the files are importable
@@ -74,7 +78,6 @@ class Prepared:
         return SandboxSpec(
             run_id=run_id,
             image=self.image,
-            keeper=str(keeper),
             limits=Limits(memory_bytes=table.memory_bytes, cpus=table.cpus, disk_bytes=table.storage_bytes),
             env=env,
             network=asked if self.allowed.network else Network(),

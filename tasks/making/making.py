@@ -95,7 +95,7 @@ class Making:
             )
         self.out.mkdir(parents=True, exist_ok=True)
         work = self.out / ".making"
-        lab = Lab(self.project, self.backend, work / "state", self.select)
+        lab = Lab(self.project, self.backend, self.select)
         try:
             self._baseline = await measure(lab, self.step)
             await self._make(lab, work)

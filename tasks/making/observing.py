@@ -116,7 +116,6 @@ class Lab:
 
     project: Project
     backend: Backend
-    keeper: Path
     select: Sequence[str] = ()
     image: str = DEFAULT_IMAGE
     _sandbox: Sandbox | None = field(default=None, init=False)
@@ -137,7 +136,6 @@ class Lab:
             spec = SandboxSpec(
                 run_id="suite.make",
                 image=self.image,
-                keeper=str(self.keeper),
                 limits=Limits(memory_bytes=2 << 30, cpus=1.0),
             )
             self._sandbox = await open_workspace(self.backend, spec, tree, WORKSPACE)
