@@ -140,7 +140,7 @@ class GateDecided(Event):
 
     `answers` are the kinds of answers that led there, in order (`setlevel`, then `yes`); `seconds` is the time
     spent waiting for them. `edited_arguments` is the JSON text of what a person made of the call. `advice` is what
-    others, who did not decide, said to it.
+    others, who did not decide, said to it. `counted`: it is one of the denials that stop a session.
     """
 
     type: Literal["gate.decided"] = "gate.decided"
@@ -157,6 +157,7 @@ class GateDecided(Event):
     edited_arguments: str | None = None
     answers: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
+    counted: bool = False
 
 
 class LevelChanged(Event):

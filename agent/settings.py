@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     """What becomes of a question: `ask` at the terminal, and deny without one (the default); or `deny`, `stop`,
     `wait`."""
     approval_timeout: float | None = Field(default=None, gt=0)
-    """Seconds until a question that nobody answers is denied."""
+    """Seconds until a question that nobody answers is denied; see docs/settings.md for what holds without."""
     policy: str | None = None
     """A file of answers to what would be asked."""
     approver_cmd: str | None = None

@@ -116,7 +116,7 @@ class Gate:
         self._grants = Grants(events)
         self._turn: Counter[tuple[str, str]] = Counter()
         self._said: dict[tuple[str, str, str], _Asked] = {}
-        self._denials = Denials()
+        self._denials = Denials(events)
         self._one_at_a_time = asyncio.Lock()
         self._quit = False
         self._moves = 0
@@ -340,6 +340,7 @@ class Gate:
             why = f"{why}; answered once for the same calls of this turn"
         if verdict == "allow" and case.effects - {Effect.READ}:
             self._stale(_same(case))
+        counted = verdict == "deny" and not (_attended(asked.refusal) or asked.quit or self._quit)
         self._on_event(
             GateDecided(
                 call=case.call.id,
@@ -355,12 +356,15 @@ class Gate:
                 edited_arguments=json.dumps(case.arguments) if asked.edited else None,
                 answers=tuple(asked.answers),
                 advice=asked.advice,
+                counted=counted,
             )
         )
         self.denied += verdict == "deny"
         refusal = asked.refusal
         said = refusal.reason if refusal is not None and not refusal.unattended else ""
-        stop = self._count(case, asked, verdict, reason)
+        stop = self._count(case, reason) if counted else ""
+        if verdict == "allow":
+            self._denials.allowed()
         summary = self._denials.summary if stop else ""
         return Ruling(
             verdict,
@@ -376,15 +380,11 @@ class Gate:
             moves=self._moves,
         )
 
-    def _count(self, case: Case, asked: _Asked, verdict: str, reason: str) -> str:
-        """Why the session stops after this ruling; "" when it goes on. See `denials.py` for what counts."""
-        if verdict == "allow":
-            self._denials.allowed()
-            return ""
-        if _attended(asked.refusal) or self._level is Level.PLAN or asked.quit or self._quit:
-            return ""
+    def _count(self, case: Case, reason: str) -> str:
+        """Why the session stops after this denial; "" when it goes on. See `denials.py` for what counts."""
         words = " ".join(value for value in case.arguments.values() if isinstance(value, str))
-        return self._denials.denied(one_line(f"{case.tool} {words}", 100), reason)
+        call = one_line(f"{case.tool} {words}", 100)
+        return self._denials.denied(call, reason, in_row=self._level is not Level.PLAN)
 
 
 def _same(case: Case) -> tuple[str, str, str]:

@@ -22,14 +22,17 @@ TABLE: tuple[tuple[FlagKind, str, str], ...] = (
         "trusted",
         "git hook",
         """
-        .githooks/ .husky/ .hooks/ hooks/ .pre-commit-config.yaml lefthook.y* .lefthook.y*
+        .githooks/ .husky/ .hooks/ hooks/ .pre-commit-config.yaml .pre-commit-hooks.yaml lefthook.* .lefthook.*
+        .overcommit.y* .simple-git-hooks.* simple-git-hooks.* .lintstagedrc* lint-staged.config.* .huskyrc*
+        .commitlintrc* commitlint.config.* .git-hooks/ .captainhook.json captainhook.json grumphp.y*
         """,
     ),
     (
         "trusted",
         "git configuration",
         """
-        .gitattributes .gitmodules .gitconfig .gitignore .mailmap .lfsconfig
+        .gitattributes .gitmodules .gitconfig .gitignore .mailmap .lfsconfig .git-blame-ignore-revs .gitmessage
+        .hg/ .hgrc .jj/
         """,
     ),
     (
@@ -39,7 +42,10 @@ TABLE: tuple[tuple[FlagKind, str, str], ...] = (
         .github/workflows/ .github/actions/ .github/dependabot.y* action.y*ml .gitlab-ci.y* .gitlab/
         jenkinsfile* .circleci/ azure-pipelines*.y* .azure-pipelines/ .travis.y* .drone.y* .buildkite/
         appveyor.y* .ci/ bitbucket-pipelines.y* .woodpecker* .forgejo/ .gitea/ .cirrus.y* cloudbuild*.y*
-        .builds/ .build.yml
+        .builds/ .build.yml buildspec*.y* .semaphore/ .teamcity/ .tekton/ wercker.yml codemagic.y*
+        bitrise.y* codeship-*.y* .pipelines/ .vsts-ci.y* .ado/ .scrutinizer.yml .readthedocs.y* netlify.toml
+        vercel.json render.yaml fly.toml amplify.yml renovate.json* .renovaterc* .github/renovate.json*
+        .releaserc* release.config.* .goreleaser.y*
         """,
     ),
     (
@@ -54,7 +60,10 @@ TABLE: tuple[tuple[FlagKind, str, str], ...] = (
         "editor configuration",
         """
         .vscode/ .idea/ .devcontainer/ .devcontainer.json *.code-workspace .vim/ .nvim/ .vimrc .exrc
-        .nvimrc .nvim.lua .dir-locals.el .zed/ .fleet/ *.sublime-project .editorconfig
+        .nvimrc .nvim.lua .dir-locals.el .zed/ .fleet/ *.sublime-project *.sublime-workspace .editorconfig
+        .gitpod.y* .gitpod.dockerfile devfile.y* .devfile.y* .helix/ .vs/ .settings/ .project .classpath
+        .lvimrc .local.vimrc .nova/ .theia/ .kakrc .emacs .emacs.d/ .projectile .nbproject/ nbproject/ *.iml
+        *.ipr *.iws .run/ .kate-project .eclipse/ .atom/ .lite_project.lua
         """,
     ),
     (
@@ -63,6 +72,10 @@ TABLE: tuple[tuple[FlagKind, str, str], ...] = (
         """
         claude.md agents.md gemini.md .claude/ .cursor/ .cursorrules .codex/ .gemini/ .aider* .mcp.json
         .windsurfrules .windsurf/ .continue/ .github/copilot-instructions.md .github/instructions/
+        .github/prompts/ .github/agents/ .github/chatmodes/ .clinerules* .roo/ .roorules* .roomodes .kiro/
+        .junie/ opencode.json* .opencode/ .agents/ .agent/ agent.md .amp/ .goosehints crush.json .crush/
+        .augment/ .augment-guidelines .trae/ .kilocode/ .kilocodemodes .qwen/ qwen.md .openhands/ .rules
+        mcp.json .factory/ warp.md skill.md
         bridle.toml
         """,
     ),
@@ -72,7 +85,10 @@ TABLE: tuple[tuple[FlagKind, str, str], ...] = (
         """
         setup.py setup.cfg pyproject.toml tox.ini noxfile.py conftest.py pytest.ini .pytest.ini
         requirements*.txt pip.conf .pypirc pipfile* uv.toml uv.lock poetry.lock .coveragerc mypy.ini
-        tasks.py dodo.py fabfile.py .pylintrc .flake8
+        tasks.py dodo.py fabfile.py .pylintrc .flake8 hatch_build.py hatch.toml pdm.toml pdm.lock pixi.toml
+        pixi.lock
+        environment.y*ml constraints*.txt setuptools_build.py sconstruct sconscript wscript .pdbrc
+        .ipython/ pyrightconfig.json
         """,
     ),
     (
@@ -95,7 +111,13 @@ TABLE: tuple[tuple[FlagKind, str, str], ...] = (
         global.json mix.exs build.sbt project/*.sbt build.zig package.swift podfile* dangerfile*
         gruntfile.* gulpfile.* webpack.config.* vite.config.* babel.config.* .babelrc* .eslintrc*
         eslint.config.* .prettierrc* prettier.config.* jest.config.* vitest.config.* rollup.config.*
-        next.config.* postcss.config.* tailwind.config.* conanfile.py
+        next.config.* postcss.config.* tailwind.config.* conanfile.py *.config.js *.config.?js *.config.ts
+        *.config.?ts *.conf.js *.conf.ts .*rc .*rc.js .*rc.?js .*rc.ts .*rc.json .*rc.y*ml .*rc.toml
+        .pnp.* nx.json turbo.json lerna.json rush.json angular.json nodemon.json tsconfig*.json node_modules/
+        *.bzl *.bazel .bazelignore .rspec .rubocop.y* .irbrc .pryrc .rprofile .renviron .gdbinit
+        .lldbinit .ghci .ocamlinit .sbtopts .jvmopts .scalafix.conf project/*.properties phpunit.xml*
+        .php-cs-fixer* phpstan.neon* earthfile tiltfile skaffold.y* thorfile guardfile capfile brewfile
+        fastlane/ jakefile cakefile dune-project dune local.properties .config/ .terraform/ *.nix
         """,
     ),
     (
@@ -105,7 +127,10 @@ TABLE: tuple[tuple[FlagKind, str, str], ...] = (
         .envrc .env .env.* mise.toml .mise.toml .mise/ .tool-versions .python-version .node-version .nvmrc
         .ruby-version .sdkmanrc flake.nix shell.nix default.nix devenv.nix dockerfile* *.dockerfile
         containerfile* docker-compose*.y* compose*.y* vagrantfile procfile .bashrc .bash_profile .bash_login
-        .bash_logout .bash_aliases .profile .zshrc .zshenv .zprofile .zlogin .inputrc .config/fish/ .ssh/ """,
+        .bash_logout .bash_aliases .bash_completion .profile .zshrc .zshenv .zprofile .zlogin .zlogout .cshrc
+        .tcshrc .kshrc .mkshrc .login .logout .xprofile .xinitrc .xsession .inputrc .config/fish/
+        .config/nushell/ .ssh/ .screenrc .tmux.conf .curlrc .wgetrc .netrc .direnv/ .autoenv*
+        .env.vault .venv/ venv/ """,
     ),
     (
         "tests",
@@ -168,11 +193,11 @@ def _flags(changes: Changes, change: Change) -> list[Flag]:
     verb = {"added": "new", "deleted": "deleted"}.get(change.kind, "changed")
     path = change.path
     name = folded(path).replace("\n", "_")  # no pattern's wildcard crosses a line end
-    flags = [
-        Flag(path, kind, f"{verb} {reason}", WHEN.get(reason, ""))
-        for kind, reason, spec in _specs()
-        if spec.match_file(name)
-    ]
+    kinds: dict[FlagKind, Flag] = {}
+    for kind, reason, spec in _specs():  # one reason of a kind is enough: the first
+        if kind not in kinds and spec.match_file(name):
+            kinds[kind] = Flag(path, kind, f"{verb} {reason}", WHEN.get(reason, ""))
+    flags = list(kinds.values())
     new = change.new
     if new is None:
         return flags

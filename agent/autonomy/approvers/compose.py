@@ -27,13 +27,19 @@ from agent.journal import AnyEvent, SessionStarted, UserMessage
 from agent.models.select import make_model
 from agent.settings import Settings
 
+TERMINAL_SECONDS = 3600.0
+"""How long a question at the terminal waits where nobody set a limit: a lunch. Then it is kept."""
+WAIT_SECONDS = 86400.0
+"""How long one waits for an answer from elsewhere, likewise; then it is a no."""
+
 
 class Timed:
-    """A person at the terminal, who has `seconds` for each question; then it is a no."""
+    """A person at the terminal, who has `seconds` for each question; then it is a no, or `after` is asked."""
 
-    def __init__(self, approver: Approver, seconds: float) -> None:
+    def __init__(self, approver: Approver, seconds: float, after: Approver | None = None) -> None:
         self._approver = approver
         self._seconds = seconds
+        self._after = after
 
     @property
     def name(self) -> str:
@@ -46,6 +52,8 @@ class Timed:
             async with asyncio.timeout(self._seconds):
                 return await self._approver.ask(question)
         except TimeoutError:
+            if self._after is not None:
+                return await self._after.ask(question)
             return No(f"nobody answered within {self._seconds:g} s", unattended=True)
 
 
@@ -98,8 +106,10 @@ def _last(
     if settings.on_ask == "stop":
         return StopApprover(record)
     if settings.on_ask == "wait":
-        return WaitApprover(folder, record, note, timeout=settings.approval_timeout)
+        return WaitApprover(folder, record, note, timeout=settings.approval_timeout or WAIT_SECONDS)
     approver = default_approver(pause) if may_ask and settings.on_ask != "deny" else AbsentApprover()
-    if settings.approval_timeout is None or isinstance(approver, AbsentApprover):
+    if isinstance(approver, AbsentApprover):
         return approver
+    if settings.approval_timeout is None:
+        return Timed(approver, TERMINAL_SECONDS, StopApprover(record))
     return Timed(approver, settings.approval_timeout)

@@ -4,7 +4,7 @@ Threat model: the model can be talked into things, so it is shown little: the us
 what a command printed or a file held, where the agent's surroundings could speak to it; the call's arguments,
 which the agent wrote, are marked as such. It has to answer in one fixed form; anything else is no verdict, and
 approves nothing. It can never approve delivery, reaching outside or the network, destroying, handing out a
-secret, or what only a person may allow.
+secret, or what only a person may allow. Above level 3 what it says is advice, whatever the policy.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from agent.asked import AdviceGiven
 from agent.autonomy.answers import Answer, No, Pass, Yes
 from agent.autonomy.approvers.policy import NEVER_BY_A_MODEL, JudgePowers
 from agent.autonomy.gate import Question
+from agent.autonomy.levels import Level
 from agent.autonomy.words import EFFECT_WORDS, in_order
 from agent.journal import AnyEvent
 from agent.models.protocol import Message, Model, ModelError, Reply, Request
@@ -113,6 +114,8 @@ class JudgeApprover:
     def _decide(self, verdict: Verdict, question: Question) -> Answer | Pass:
         advice = f"{verdict.verdict}: {one_line(verdict.reason, 300)}"
         told = (*question.advice, f"{self.name}: {advice}")
+        if question.level > Level.CONTAINED:
+            return Pass(advice)
         if verdict.verdict == "deny" and self._powers.may_deny:
             return No(one_line(verdict.reason, 300), by=self.name, advice=told)
         may = self._powers.may_approve - NEVER_BY_A_MODEL

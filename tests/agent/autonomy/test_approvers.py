@@ -23,16 +23,17 @@ from support.terminal import OnTerminal
 
 from agent.asked import QuestionAnswered, QuestionAsked
 from agent.autonomy import mailbox
-from agent.autonomy.answers import ApprovalNeeded
+from agent.autonomy.answers import Answer, ApprovalNeeded, Yes
 from agent.autonomy.approvers import AbsentApprover
 from agent.autonomy.approvers.chain import Chain, Link
+from agent.autonomy.approvers.compose import Timed
 from agent.autonomy.approvers.judge import JudgeApprover
 from agent.autonomy.approvers.later import StopApprover, WaitApprover
 from agent.autonomy.approvers.policy import JudgePowers, PolicyApprover, read_policy
 from agent.autonomy.approvers.program import MAX_OUTPUT, ProgramApprover
-from agent.autonomy.gate import Approver, Gate, Ruling
+from agent.autonomy.gate import Approver, Gate, Question, Ruling
 from agent.autonomy.levels import Level
-from agent.autonomy.pending import Recorded
+from agent.autonomy.pending import Recorded, pending
 from agent.journal import AnyEvent, GateDecided
 from agent.models.chat import ChatModel
 from agent.models.protocol import ToolCall
@@ -75,11 +76,11 @@ class Desk:
     def rule(self, approver: Approver) -> Ended:
         return asyncio.run(self.review(approver))
 
-    async def review(self, approver: Approver) -> Ended:
-        gate = Gate(Level.ASK, approver, self.events.append)
+    async def review(self, approver: Approver, level: Level = Level.ASK, claims: Any = CLAIMS) -> Ended:
+        gate = Gate(level, approver, self.events.append)
         tool = self.claim("edit")
-        call = ToolCall(id="call", name="edit", arguments=json.dumps(CLAIMS))
-        ruling: Ruling = await gate.review(call, tool, tool.arguments.model_validate(CLAIMS), self.bench)
+        call = ToolCall(id="call", name="edit", arguments=json.dumps(claims))
+        ruling: Ruling = await gate.review(call, tool, tool.arguments.model_validate(claims), self.bench)
         last = self.events[-1]
         assert isinstance(last, GateDecided)
         assert last.verdict == ruling.verdict
@@ -290,6 +291,40 @@ def test_a_program_gets_the_question_and_no_key(at_desk: Desk, monkeypatch: pyte
     decided = at_desk.events[-1]
     assert isinstance(decided, GateDecided)
     assert decided.advice == ("program approver: ask her",)
+
+
+@pytest.mark.parametrize("verdict", ["approve", "deny"])
+def test_above_level_3_what_a_judge_says_is_advice(verdict: str, at_desk: Desk) -> None:
+    url = at_desk.service([Served(json.dumps({"verdict": verdict, "reason": REASON}))]).url
+    powers = JudgePowers(may_deny=True, may_approve=frozenset({Effect.WRITE, Effect.RUN}))
+    approver = JudgeApprover(
+        "small", lambda: ChatModel("small", url, "key"), lambda: "fix it", at_desk.events.append, powers=powers
+    )
+    claims = {"path": "a.txt", "claims": ["network"]}
+    ended = asyncio.run(at_desk.review(Chain([approver, AbsentApprover()]), Level.TRUSTED, claims))
+    assert (ended.verdict, ended.by) == ("deny", "nobody")
+    decided = at_desk.events[-1]
+    assert isinstance(decided, GateDecided)
+    assert decided.advice == (f"judge small: {verdict}: {REASON}",)
+
+
+class Sleeper:
+    """A person who went for lunch."""
+
+    name = "user"
+
+    async def ask(self, question: Question) -> Answer:
+        await asyncio.sleep(60)
+        return Yes()
+
+
+def test_a_question_that_nobody_answers_at_the_terminal_is_kept(at_desk: Desk) -> None:
+    approver = Timed(Sleeper(), 0.05, StopApprover(at_desk.events.append))
+    with pytest.raises(ApprovalNeeded, match="waits for an answer"):
+        at_desk.rule(approver)
+    assert [type(each) for each in at_desk.events] == [QuestionAsked], "it is there for `bridle approve`"
+    assert [each.asked.call for each in pending(at_desk.events)] == ["call"]
+    assert at_desk.rule(Timed(Sleeper(), 0.05)).reason.startswith("nobody answered within 0.05 s")
 
 
 def test_what_a_judge_may_not_approve_stays_a_question(at_desk: Desk) -> None:

@@ -574,3 +574,24 @@ async def test_a_line_typed_in_pieces_meets_the_rules_that_it_meets_whole(bench:
     args = ProcessArguments(action="write", process=1, input="push\n")
     call = ToolCall(id="call_1", name="process", arguments=args.model_dump_json())
     assert (await gate.review(call, Process(), args, typed)).verdict == "deny"
+
+
+async def test_denials_count_over_the_runs_of_a_session(claim: Any, bench: Workbench) -> None:
+    events: list[AnyEvent] = []
+    stops: list[str] = []
+    made = claim("edit")
+    for run in range(5):
+        gate = Gate(Level.CONTAINED, AbsentApprover(), events.append, events=events)
+        for at, claims in enumerate([["network"], ["network"], ["read"]]):
+            args = made.arguments.model_validate({"claims": claims, "path": f"{run}{at}"})
+            call = ToolCall(id=f"{run}.{at}", name="edit", arguments=args.model_dump_json())
+            ruling = await gate.review(call, made, args, bench)
+            stops += [ruling.stop] if ruling.stop else []
+    assert stops == ["10 calls were not allowed"]
+    assert ruling.verdict == "allow"
+
+
+async def test_what_plan_refuses_ends_no_row_and_counts_in_all(desk: Any) -> None:
+    d, _ = desk(level=Level.PLAN)
+    stops = [(await d.review(WRITE, path=str(number))).stop for number in range(10)]
+    assert stops == [""] * 9 + ["10 calls were not allowed"]

@@ -66,14 +66,71 @@ async def flags(lab: Any, path: str | bytes, content: bytes = b"x\n", mode: int 
         "sitecustomize.py",
         "lib/usercustomize.py",
         "evil.pth",
+        ".zlogout",
+        ".cshrc",
+        ".tcshrc",
+        ".kshrc",
+        ".login",
+        ".gitpod.yml",
+        "buildspec.yml",
+        ".semaphore/semaphore.yml",
+        ".teamcity/settings.kts",
+        ".helix/languages.toml",
+        ".vs/tasks.vs.json",
+        ".settings/org.eclipse.cdt.prefs",
+        ".project",
+        ".lvimrc",
+        "playwright.config.ts",
+        "cypress.config.js",
+        "karma.conf.js",
+        "astro.config.mjs",
+        "svelte.config.js",
+        "nuxt.config.ts",
+        "vue.config.js",
+        "stylelint.config.js",
+        "commitlint.config.cjs",
+        "lint-staged.config.js",
+        ".mocharc.js",
+        ".pnp.cjs",
+        ".bazelrc",
+        "hatch_build.py",
+        ".gdbinit",
+        ".irbrc",
+        ".Rprofile",
+        ".overcommit.yml",
+        ".simple-git-hooks.json",
+        ".clinerules",
+        ".clinerules/x.md",
+        "opencode.json",
+        "newtool.config.mts",
+        ".newtoolrc",
+        ".newtoolrc.cjs",
     ],
 )
 async def test_what_host_tools_trust(lab: Any, path: str) -> None:
     assert "trusted" in await flags(lab, path)
 
 
+async def test_a_file_has_one_reason_to_be_trusted(lab: Any) -> None:
+    changes = await lab.take_out_tree(lab.tree() | {b".bashrc": (0o100644, b"x\n")})
+    assert [each.kind for each in flag(changes) if each.path == b".bashrc"] == ["trusted"]
+
+
 @pytest.mark.parametrize(
-    "path", ["src/app.py", "docs/page.md", "package.json.txt", "src/setup_tools.py", "lib/make.py"]
+    "path",
+    [
+        "src/app.py",
+        "docs/page.md",
+        "package.json.txt",
+        "src/setup_tools.py",
+        "lib/make.py",
+        "src/config.ts",
+        "src/workspace/main.py",
+        "lib/arc",
+        "src/config.js",
+        "app/parc.js",
+        "web/app.config.json",
+    ],
 )
 async def test_plain_files_are_not_flagged(lab: Any, path: str) -> None:
     assert await flags(lab, path) == set()
