@@ -58,7 +58,8 @@ OPENED_AT_ONCE = 8
 class Plan:
     """What to start: an image by id, how, and whether it still needs the agent's folders.
 
-    With `open_root`, everybody may make files beside the system's folders, as in /tmp.
+    With `open_root`, everybody may make files beside the system's folders, as in /tmp. `agents`: what it begins
+    with was the agent's user, since commands could change it, and by now they may have.
     """
 
     image: str
@@ -67,6 +68,7 @@ class Plan:
     env: tuple[tuple[str, str], ...] = ()
     needs_folders: bool = False
     open_root: bool = False
+    agents: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +147,10 @@ class DockerBackend:
         try:
             started = await in_thread(self._start, spec, name)
             hello, channel = await self._greet(started, name, spec)
-            if isinstance(hello, Plain) and started.contents != "shell":
+            while isinstance(hello, Plain) and (less := _less(started.contents, hello)):
                 # Nothing in it could give up what it was started with: once more, without.
                 channel.close()
-                self._contents[spec.image] = "the agent's Python" if hello.python else "shell"
+                self._contents[spec.image] = less
                 await in_thread(self._engine.remove, name)
                 started = await in_thread(self._start, spec, name)
                 hello, channel = await self._greet(started, name, spec)
@@ -197,6 +199,8 @@ class DockerBackend:
             requests = checkpoints.look_up(self._engine, spec.checkpoint) if spec.checkpoint else 0
             plan = self._plan(spec)
             contents = self._contents.get(spec.image, "Python and shell")
+            if plan.agents and contents not in launch.AGENTS:
+                contents = "the agent's Python"
             try:
                 return self._run(spec, plan, name, contents, requests)
             except docker.errors.APIError as e:
@@ -220,8 +224,14 @@ class DockerBackend:
         if spec.image != "host":
             saved = spec.checkpoint
             image = saved.id if saved else self._image_id(spec.image)
-            labels = self._engine.client().inspect_image(image)["Config"].get("Labels") or {}
-            return Plan(image, ("python3",), needs_folders=saved is None, open_root=OPEN_ROOT_LABEL in labels)
+            about = self._engine.client().inspect_image(image)["Config"]
+            return Plan(
+                image,
+                ("python3",),
+                needs_folders=saved is None,
+                open_root=OPEN_ROOT_LABEL in (about.get("Labels") or {}),
+                agents=saved is not None and about.get("User") == containers.first_user("the agent's Python")[0],
+            )
         reason = host_image.why_impossible(self._engine)
         if reason:
             raise SandboxUnavailable(reason)
@@ -287,19 +297,19 @@ class DockerBackend:
             sock.setblocking(False)
             client.start(container)
             if plan.open_root:
-                self._open_root(container)
+                self._open_root(container, containers.first_user(contents)[0])
         except BaseException:
             sock.close()
             raise
         return Started(container, contents, sock, early, requests)
 
-    def _open_root(self, container: str) -> None:
+    def _open_root(self, container: str, user: str) -> None:
         """The engine keeps no mode of the root folder in an image, so it is set in each container, by its owner.
 
-        The programs of such an image are the system's, which the agent cannot change.
+        As the user who the first process begins as: by root only where commands could not have changed /bin.
         """
         client = self._engine.client()
-        client.exec_start(client.exec_create(container, ["chmod", "1777", "/"], user="0:0")["Id"])
+        client.exec_start(client.exec_create(container, ["/bin/chmod", "1777", "/"], user=user)["Id"])
 
     def _check_runtime(self, info: Mapping[str, Any]) -> None:
         """Raises SandboxUnavailable when the engine has no runtime of that name."""
@@ -351,6 +361,15 @@ class DockerBackend:
             self._engine.remove(name)
         except (*ENGINE_ERRORS, SandboxUnavailable):
             return  # the engine is not there; the reaper finds what may be left
+
+
+def _less(contents: launch.Contents, hello: Plain) -> launch.Contents | None:
+    """What an image is to be started with instead, after only its shell had something to say."""
+    if contents in launch.AGENTS:
+        return None
+    if hello.python:
+        return "the agent's Python"
+    return "shell" if contents != "shell" else None
 
 
 def _no_such_program(error: docker.errors.APIError) -> bool:

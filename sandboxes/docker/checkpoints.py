@@ -179,7 +179,7 @@ def _check_size(client: Any, container: str, largest: int | None) -> None:
 
 
 def _as_one_layer(client: Any, container: str, state: Mapping[str, Any], tag: str, labels: dict[str, str]) -> str:
-    """The container's file state as an image on top of nothing, with the container's environment."""
+    """The container's file state as an image on top of nothing, with the container's environment and user."""
     # Labelled already, so that it is known whose it was if this process is killed in between.
     owned = [f"LABEL {_quoted(name)}={_quoted(text)}" for name, text in owner_labels(labels).items()]
     said = client.import_image(client.export(container), stream_src=True, changes=owned)
@@ -191,7 +191,7 @@ def _as_one_layer(client: Any, container: str, state: Mapping[str, Any], tag: st
         owned_by = owner_labels(labels)
         made = client.create_container(imported, ["true"], network_disabled=True, labels=owned_by)["Id"]
         try:
-            conf = {"Labels": labels, "Env": state["Config"]["Env"]}
+            conf = {"Labels": labels, "Env": state["Config"]["Env"], "User": state["Config"]["User"]}
             return str(client.commit(made, CHECKPOINT_REPOSITORY, tag, conf=conf)["Id"])
         finally:
             client.remove_container(made, v=True)

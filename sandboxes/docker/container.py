@@ -16,7 +16,7 @@ from typing import Any
 import docker.types
 
 from sandboxes.host_root import add_agent_folders
-from sandboxes.launch import CAPABILITIES, ENVIRONMENT, Contents
+from sandboxes.launch import AGENTS, CAPABILITIES, ENVIRONMENT, Contents
 from sandboxes.network import egress
 from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, Owner
 from sandboxes.protocol import AGENT_GID, AGENT_UID, SandboxSpec
@@ -26,7 +26,7 @@ SHARED_MEMORY = 64 << 20
 
 def first_user(contents: Contents) -> tuple[str, tuple[str, ...]]:
     """The user of that command, and its capabilities."""
-    if contents == "the agent's Python":
+    if contents in AGENTS:
         return f"{AGENT_UID}:{AGENT_GID}", ()
     return "0:0", () if contents == "shell" else CAPABILITIES
 

@@ -4,19 +4,23 @@ and it lends them no rights that they do not have."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
+import docker.errors
 import pytest
 import pytest_asyncio
 
 from sandboxes import launch
+from sandboxes.docker.backend import DockerBackend
 from sandboxes.inside.identity import AGENT, RUNNER
+from sandboxes.ownership import OPEN_ROOT_LABEL
 from sandboxes.protocol import FileError, Sandbox, SandboxUnavailable
 from tests.sandboxes.conftest import opened
 
@@ -170,33 +174,188 @@ async def test_files_are_opened_with_the_commands_rights_only(fresh: Open, clien
     assert owners == "1000:1000\n" * 4
 
 
-@pytest.mark.parametrize(("owners", "ran_as"), [((0, 0), 0), ((1000, 0), 1000), ((0, 1000), 1000)])
-async def test_a_python_that_commands_could_change_does_not_run_as_root(
-    client: Any, busybox_image: str, owners: tuple[int, int], ran_as: int
-) -> None:
+Tree = dict[str, tuple[int, int, str]]
+"""Files of an image by path: owner, mode, and text; a link if that begins with "-> ", a folder if it is empty."""
+
+TELLING = '#!/bin/sh\necho "ran as $(id -u)" >&2; exit 1\n'
+INSTALLED: Tree = {
+    "opt": (0, 0o755, ""),
+    "opt/x": (0, 0o755, ""),
+    "opt/x/bin": (0, 0o755, ""),
+    "opt/x/bin/python3": (0, 0o755, TELLING),
+    "opt/x/lib": (0, 0o755, ""),
+    "opt/x/lib/python3.9": (0, 0o755, ""),
+    "opt/x/lib/python3.9/os.py": (0, 0o644, "x"),
+    "opt/x/lib/python3.9/site-packages": (0, 0o777, ""),
+}
+VENV: Tree = {
+    "opt/y": (0, 0o755, ""),
+    "opt/y/bin": (0, 0o755, ""),
+    "opt/y/bin/python3": (0, 0o755, TELLING),
+    "opt/x/bin/python3": (0, 0o777, "-> ../../y/bin/python3"),
+    "opt/x/pyvenv.cfg": (0, 0o644, "version = 3.9\nhome = /opt/y/bin\n"),
+    "opt/y/lib": (0, 0o755, ""),
+    "opt/y/lib/python3.9": (0, 0o755, ""),
+}
+CLOSED: dict[str, Tree] = {
+    "as it is installed": {},
+    "a virtual environment": VENV,
+    "links on the way": {"opt/z": (0, 0o777, "-> x"), "opt/x/bin/python3": (0, 0o755, TELLING)},
+    "a folder like /tmp on the way": {"opt": (0, 0o1777, "")},
+    "the system's libraries": {"lib": (0, 0o755, ""), "lib/libc.so": (0, 0o755, "x")},
+}
+OPEN: dict[str, Tree] = {
+    "the folder's owner": {"opt/x/bin": (1000, 0o755, "")},
+    "the program's owner": {"opt/x/bin/python3": (1000, 0o755, TELLING)},
+    "another owner's program": {"opt/x/bin/python3": (7, 0o755, TELLING)},
+    "a folder that all may write": {"opt/x/bin": (0, 0o777, "")},
+    "a folder like /tmp": {"opt/x/bin": (0, 0o1777, "")},
+    "a program that all may write": {"opt/x/bin/python3": (0, 0o777, TELLING)},
+    "a folder above that all may write": {"opt/x": (0, 0o777, "")},
+    "a folder above like /tmp": {"opt/x": (0, 0o1777, "")},
+    "a folder further above": {"opt": (0, 0o777, "")},
+    "an open pyvenv.cfg": {"opt/x/pyvenv.cfg": (0, 0o666, "home = /opt/x/bin\n")},
+    "an open pyvenv.cfg beside the program": {"opt/x/bin/pyvenv.cfg": (0, 0o666, "")},
+    "a pyvenv.cfg that leads to the workspace": {"opt/x/pyvenv.cfg": (0, 0o644, "home = /workspace/bin\n")},
+    "one that leads there without saying so": {
+        **VENV,
+        "opt/x/pyvenv.cfg": (0, 0o644, "HOME=/opt/there/bin\n"),
+        "opt/there": (0, 0o777, "-> ../workspace"),
+    },
+    "an installation behind it that is open": {**VENV, "opt/y/lib/python3.9": (0, 0o777, "")},
+    "a link to an open program": {**VENV, "opt/y/bin/python3": (0, 0o777, TELLING)},
+    "a link into an open folder": {**VENV, "opt/y/bin": (0, 0o777, "")},
+    "a link over an open folder": {
+        "opt/x/bin/python3": (0, 0o777, "-> ../../over/python3"),
+        "opt/over": (0, 0o777, ""),
+        "opt/over/python3": (0, 0o777, "-> ../y"),
+        "opt/y": (0, 0o755, TELLING),
+    },
+    "an open standard library": {"opt/x/lib/python3.9": (0, 0o777, "")},
+    "an open file in it": {"opt/x/lib/python3.9/os.py": (0, 0o666, "x")},
+    "the agent's file in it": {"opt/x/lib/python3.9/os.py": (1000, 0o644, "x")},
+    "a file of the agent's group in it": {"opt/x/lib/python3.9/os.py": (0, 0o664, "x")},
+    "a folder where a library is looked for first": {"opt/x/lib": (0, 0o777, "")},
+    "an open library": {"lib": (0, 0o755, ""), "lib/libc.so": (0, 0o777, "x")},
+    "an open folder of the system": {"lib": (0, 0o777, "")},
+    "an open folder of programs": {"usr": (0, 0o755, ""), "usr/bin": (0, 0o777, "")},
+    "an open folder of settings": {"etc": (0, 0o777, "")},
+}
+
+
+def archive_of(tree: Tree) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        text = b'#!/bin/sh\necho "ran as $(id -u)" >&2; exit 1\n'
-        for name, owner, size in (
-            ("opt/x", 0, 0),
-            ("opt/x/bin", owners[0], 0),
-            ("opt/x/bin/python3", owners[1], len(text)),
-        ):
+        for name, (owner, mode, text) in sorted(tree.items()):
             entry = tarfile.TarInfo(name)
-            entry.type = tarfile.REGTYPE if size else tarfile.DIRTYPE
-            entry.mode, entry.uid, entry.size = 0o755, owner, size
-            tar.addfile(entry, io.BytesIO(text))
-    base = client.create_container(busybox_image, ["true"])["Id"]
+            entry.mode, entry.uid, entry.gid, entry.linkname = mode, owner, AGENT, text.removeprefix("-> ")
+            entry.type = tarfile.REGTYPE if text else tarfile.DIRTYPE
+            if text.startswith("-> "):
+                entry.type = tarfile.SYMTYPE
+            entry.size = len(text) if entry.isfile() else 0
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+@contextlib.contextmanager
+def image_with(client: Any, base: str, tree: Tree, *changes: str) -> Iterator[str]:
+    container = client.create_container(base, ["true"])["Id"]
     image = ""
     try:
-        client.put_archive(base, "/", out.getvalue())
-        image = client.commit(base, changes=["ENV PATH=/opt/x/bin:/bin"])["Id"]
-        with pytest.raises(SandboxUnavailable, match=f"ran as {ran_as}\\."):
-            await opened(image)
+        client.put_archive(container, "/", archive_of(tree))
+        image = client.commit(container, changes=changes)["Id"]
+        yield image
     finally:
-        client.remove_container(base, force=True)
+        client.remove_container(container, force=True)
         if image:
-            client.remove_image(image, force=True)
+            with contextlib.suppress(docker.errors.ImageNotFound):  # gone with a checkpoint that began with it
+                client.remove_image(image, force=True)
+
+
+@pytest.mark.parametrize("what", [*CLOSED, *OPEN])
+async def test_a_python_that_commands_could_change_does_not_run_as_root(
+    client: Any, busybox_image: str, what: str
+) -> None:
+    tree, ran_as = {**INSTALLED, **CLOSED.get(what, {}), **OPEN.get(what, {})}, 0 if what in CLOSED else 1000
+    with (
+        image_with(client, busybox_image, tree, "ENV PATH=/opt/z/bin:/opt/x/bin:/bin") as image,
+        pytest.raises(SandboxUnavailable, match=f"ran as {ran_as}\\."),
+    ):
+        await opened(image)
+
+
+@pytest.mark.parametrize("variable", ["LD_LIBRARY_PATH=/opt:/workspace/lib", "LD_PRELOAD=/tmp/x.so"])
+async def test_nor_does_one_that_takes_code_from_the_workspace(
+    client: Any, busybox_image: str, variable: str
+) -> None:
+    with (
+        image_with(client, busybox_image, INSTALLED, "ENV PATH=/opt/x/bin:/bin", f"ENV {variable}") as image,
+        pytest.raises(SandboxUnavailable, match="ran as 1000\\."),
+    ):
+        await opened(image)
+
+
+PLANTED = """
+for name in ls cat chmod find readlink sh python3; do
+    printf '#!/bin/sh\\nid -u >>/tmp/ran\\nexec /bin/%s "$@"\\n' $name >bin/$name
+    /bin/chmod 755 bin/$name
+done
+"""
+
+
+@pytest.mark.parametrize(
+    ("base", "label"), [("no_python_image", "kept=yes"), ("busybox_image", f"{OPEN_ROOT_LABEL}=yes")]
+)
+async def test_no_program_of_the_agents_runs_as_root_after_a_restore(
+    client: Any, request: pytest.FixtureRequest, base: str, label: str
+) -> None:
+    begins = request.getfixturevalue(base)
+    with image_with(client, begins, {}, "ENV PATH=/workspace/bin:/bin", f"LABEL {label}") as image:
+        box = await opened(image)
+        try:
+            await box.exec(["/bin/mkdir", "bin"])
+            assert (await box.exec(["/bin/sh", "-c", PLANTED])).exit_code == 0
+            await box.restore(saved := await box.checkpoint("planted"))
+            await asyncio.sleep(0.3)
+            said = await box.exec(["/bin/cat", "/tmp/ran"])
+            assert "0\n" not in said.output.text().replace("1000\n", "")
+            mode = (await box.exec(["/bin/stat", "-c", "%a", "/"])).output.text()
+            assert mode == ("1777\n" if OPEN_ROOT_LABEL in label else "755\n")
+        finally:
+            await box.close()
+            await DockerBackend().drop(saved)
+
+
+CHANGED = """
+cp /bin/busybox /tmp/busybox
+rm /bin/sh
+cat >/bin/sh <<'end'
+#!/tmp/busybox sh
+/tmp/busybox id -u >>/tmp/ran
+exec /tmp/busybox sh "$@"
+end
+chmod 755 /bin/sh
+"""
+
+
+async def test_a_shell_that_commands_could_change_is_not_started_as_root_again(
+    client: Any, busybox_image: str
+) -> None:
+    """Also by a process that has not seen the image before it was changed."""
+    with image_with(client, busybox_image, {"bin": (0, 0o777, "")}) as image:
+        box = await opened(image)
+        try:
+            assert (await box.exec(["sh", "-c", CHANGED])).exit_code == 0
+            saved = await box.checkpoint("changed")
+        finally:
+            await box.close()
+        other = await opened(image, checkpoint=saved)
+        try:
+            said = (await other.exec(["/bin/cat", "/tmp/ran"])).output.text()
+            assert set(said.split()) == {"1000"}
+        finally:
+            await other.close()
+            await DockerBackend().drop(saved)
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare")
