@@ -50,15 +50,16 @@ def listed(call: Call) -> Text:
         call = Call(call.reader, call.scene, [lit("fd"), *call.args], call.shown)
     row = table().rows[call.name]
     items = scan(row, call.args)
-    if not _only(items, _PLAIN[call.name]):
-        return ANY
     words, flags = operands(items), options(items)
+    lists = call.name in {"grep", "rg"} and (flags & _LISTS or (call.name == "grep" and "-L" in flags))
+    if not _only(items, _PLAIN[call.name] + (" -n -H --line-number --with-filename" if lists else "")):
+        return ANY
     zero = bool(flags & _ZERO)
     if call.name == "fd":
         from tools.commands.wrappers import fd_starts
 
         return _printed([joined(start, lit("/"), _BELOW) for start in fd_starts(items)], zero=zero)
-    if call.name in {"grep", "rg"} and (flags & _LISTS or (call.name == "grep" and "-L" in flags)):
+    if lists:
         starts = words if flags & _PATTERNS else words[1:]
         found = [joined(start, lit("/"), _BELOW) for start in starts]
         return _printed(found or [_BELOW], zero=zero)

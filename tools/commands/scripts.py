@@ -487,5 +487,5 @@ def _rules(call: Call, text: str) -> None:
         r"\$[({](shell|eval|file|guile)\b|!=|\.RECIPEPREFIX|\.ONESHELL|^\s*(load|define)\b", text, re.MULTILINE
     ):
         call.everything("the rules that it is fed run commands")
-    for line in re.findall(r"^\t[@+-]*(.*)$|^[^\t#\n][^:\n]*:[^=\n;]*;[@+-]*(.*)$", text, re.MULTILINE):
+    for line in re.findall(r"^\t[@+-]*(.*)$|^[^\t#\n][^:\n]*:[^=\n;]*;\s*[@+-]*(.*)$", text, re.MULTILINE):
         call.reader.maybe_line((line[0] or line[1]).replace("$$", "$"), call.scene.child())

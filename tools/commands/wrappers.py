@@ -216,6 +216,8 @@ def find_tests(row: Row, words: list[Text]) -> Iterator[Test]:
             while rest and rest[0].literal != ";" and not (rest[0].literal == "+" and command[-1:] == [lit("{}")]):
                 command.append(rest.pop(0))
             rest = rest[1:]
+            if any(word.many for word in command):  # one of its words may be the end of it
+                yield Test("", [])
             yield Test(name or "", command)
         elif name is None:
             yield Test("", [])
