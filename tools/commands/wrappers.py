@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from tools.commands.assign import exported
@@ -274,26 +275,48 @@ def find(call: Call, row: Row) -> None:
         call.read(start)
 
 
-_NARROWS = {"-name": 0, "-iname": 0, "-path": 0, "-ipath": 0, "-wholename": 0, "-regex": 1, "-iregex": 1}
-"""Tests of names, by patterns or (1) expressions."""
+_NAMES = frozenset(["-name", "-iname"])
+_PATHS = frozenset(["-path", "-ipath", "-wholename", "-iwholename"])
+_EXPRESSIONS = frozenset(["-regex", "-iregex"])
+_ABOVE = ("/workspace", "/home/agent", "/root")
+"""What whole paths may begin with, so that naming it says nothing about what is found."""
 
 
 def _is_narrowed(tests: list[Test]) -> bool:
-    """Does `find` look for certain names, or for what is empty, only?"""
-    if _CHOOSES & {test.name for test in tests}:
+    """Does `find` look for certain names, or for what is empty, only? Each of several choices has to."""
+    if (_CHOOSES - {"-o", "-or"}) & {test.name for test in tests}:
         return False
-    named = [(test.name, test.words[0].literal) for test in tests if test.name in _NARROWS and test.words]
-    return any(test.name == "-empty" for test in tests) or any(
-        value is not None and _is_certain(value, expression=bool(_NARROWS[name])) for name, value in named
+    choices: list[list[Test]] = [[]]
+    for test in tests:
+        choices.append([]) if test.name in {"-o", "-or"} else choices[-1].append(test)
+    return all(any(map(_narrows, choice)) for choice in choices)
+
+
+def _narrows(test: Test) -> bool:
+    pattern = test.words[0].literal if test.words else None
+    if test.name == "-empty" or pattern is None:
+        return test.name == "-empty"
+    if test.name in _NAMES:
+        return not is_most(pattern)
+    if test.name in _PATHS:
+        return _is_certain_path(pattern)
+    return test.name in _EXPRESSIONS and _is_certain_expression(pattern)
+
+
+def _is_certain_path(pattern: str) -> bool:
+    """Here `*` and the like match slashes too."""
+    names = [name for name in pattern.split("/") if name.strip("*.")]
+    above = "/".join(_ABOVE).split("/")
+    return not re.search(r"[\[?\\]", pattern) and any(
+        not is_most(name) and not any(fnmatchcase(each, name) for each in above if each) for name in names
     )
 
 
-def _is_certain(pattern: str, *, expression: bool) -> bool:
-    """Is a pattern, or an expression, for names about certain ones only?"""
-    if expression:
-        bare = re.sub(r"\\.|\[[^\]]*\]|\{[^}]*\}|[.*+?^$|()/]", "", pattern)
-        return bool(bare) and "|" not in pattern
-    return not is_most(pattern.rpartition("/")[2]) or bool(pattern.strip("*?./") and "/" in pattern)
+def _is_certain_expression(pattern: str) -> bool:
+    """Does an expression for names or paths need letters that not every path has?"""
+    needed = re.sub(r"\[[^\]]*\]|\\.", ".", pattern)
+    needed = re.sub(r".(?:[*?]|\{)|[.^$+/{},\d]", "", needed)
+    return bool(needed) and not re.search(r"[(|]", pattern) and not any(needed in above for above in _ABOVE)
 
 
 def _for_each(call: Call, test: Test, before: list[Test], starts: list[Text]) -> None:
@@ -331,7 +354,8 @@ def fd(call: Call, row: Row) -> None:
     starts = fd_starts(items) if is_clear(row, items) else [ANY]
     sought = (operands(items) or [ANY])[0].literal or ""
     globs = bool({"-g", "--glob"} & options(items))
-    call.scene.narrow = bool({"-e", "--extension"} & options(items)) or _is_certain(sought, expression=not globs)
+    named = not is_most(sought) if globs else _is_certain_expression(sought)
+    call.scene.narrow = named or bool({"-e", "--extension"} & options(items))
     for command in commands:
         call.add({Effect.RUN} if not command else (), "runs a command for each file")
         for start in starts if command else ():
