@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tools.commands.call import Call
 from tools.commands.expand import is_word, text_from, words_of
 from tools.commands.grammar import UnreadableError
-from tools.commands.scene import DANGEROUS, Scene, Value
+from tools.commands.scene import DANGEROUS, SPECIAL, Scene, Value
 from tools.commands.syntax import text_of
 from tools.commands.table import table
 from tools.commands.text import ANY, Text, joined, lit
@@ -20,17 +20,45 @@ if TYPE_CHECKING:
     from tools.commands.walk import Reader
 
 _NOTHING = lit("")
+_OF_THE_SHELL = frozenset({"HOME", "CDPATH", "TMPDIR"})
+_READONLY = re.compile(r"E?UID|PPID|BASHOPTS|SHELLOPTS|BASH_VERSINFO")
+DECLARES = frozenset({"export", "declare", "typeset", "local", "readonly", "unset", "[", "test"})
+"""What the tree shows as no command, so that a function or an alias of that name is not seen to be called."""
+
+
+def assigned(name: str, value: Value, shown: str, scene: Scene, reader: Reader) -> None:
+    """Note that a variable gets a value, however that is done, and what that changes."""
+    if name in {"BASH_ALIASES", "BASH_CMDS"}:
+        reader.findings.everything(shown[:200], f"{name} changes which commands names are")
+    if DANGEROUS.fullmatch(name):
+        reader.findings.add({Effect.RUN}, shown[:200], f"{name} changes what other commands do")
+        scene.odd |= name in {"IFS", "GLOBIGNORE"}
+        _run_later(name, value, shown, reader)
+    if name.lower().endswith("_proxy"):
+        reader.findings.add({Effect.NETWORK}, shown[:200], f"{name} sends requests to another host")
+    if reader.exports_all:
+        exported(name, value, shown, scene, reader)
+    reader.assigned[name] += 1
+    scene.changed |= _OF_THE_SHELL & {name}
+    if name in reader.fixed or _READONLY.fullmatch(name):
+        reader.may_stop(scene)
+    scene.set(name, ANY if name in reader.fixed or SPECIAL.fullmatch(name) else value)
+
+
+def _run_later(name: str, value: Value, shown: str, reader: Reader) -> None:
+    """Some variables hold commands, or a text in which the shell looks for them."""
+    known = value.literal if isinstance(value, Text) else None
+    if name == "PROMPT_COMMAND":
+        reader.code(value if isinstance(value, Text) else ANY, Scene(None), name)
+    elif name in {"BASH_ENV", "ENV", "PS0", "PS1", "PS2", "PS4"}:
+        unknown = known is None and name in {"BASH_ENV", "PS4"}
+        if unknown or re.search(r"`|\$[^\w{]|\$\{\w*[^\w}]|^/(dev|proc)/", (known or "").rstrip("$ ")):
+            reader.findings.everything(shown[:200], f"{name} may hold commands")
 
 
 def variable_assignment(node: Node, scene: Scene, reader: Reader) -> Text:
     name, value = assignment(node, scene, reader)
-    if DANGEROUS.fullmatch(name):
-        reader.findings.add({Effect.RUN}, text_of(node)[:200], f"{name} changes what other commands do")
-        scene.odd |= name in {"IFS", "GLOBIGNORE"}
-    if name.lower().endswith("_proxy"):
-        reader.findings.add({Effect.NETWORK}, text_of(node)[:200], f"{name} sends requests to another host")
-    reader.count_assignment(name)
-    scene.set(name, value)
+    assigned(name, value, text_of(node), scene, reader)
     return _NOTHING
 
 
@@ -65,26 +93,35 @@ def assignment(node: Node, scene: Scene, reader: Reader) -> tuple[str, Value]:
 def declaration_command(node: Node, scene: Scene, reader: Reader) -> Text:
     shown = text_of(node)
     keyword = node.children[0].type
-    exports = keyword == "export"
+    flags = "".join(re.findall(r"(?<=\s)[-+]([A-Za-z]+)", shown))
+    exports = keyword == "export" or "x" in flags
     for child in node.children[1:]:
         if child.type == "variable_assignment":
-            variable_assignment(child, scene, reader)
-            name = text_of(child).partition("=")[0]
-            if exports or "-x" in shown:
-                exported(name, scene.value(name), shown, scene, reader)
+            name, value = assignment(child, scene, reader)
+            assigned(name, ANY if keyword == "local" and not reader.locals else value, shown, scene, reader)
         elif child.type == "variable_name":
-            if exports:
-                exported(text_of(child), scene.value(text_of(child)), shown, scene, reader)
+            name = text_of(child)
+            if reader.locals and keyword in {"local", "declare", "typeset"}:
+                assigned(name, ANY, shown, scene, reader)
         else:
             for word in words_of(child, scene, reader) if is_word(child) else [ANY]:
-                _declared(word, scene, shown, reader)
+                _declared(word, keyword, scene, shown, reader)
+            continue
+        if exports:
+            exported(name, scene.value(name), shown, scene, reader)
+        if reader.locals and keyword not in {"export", "readonly"}:
+            reader.locals[-1].add(name)
+        if keyword == "readonly" or {"r", "i"} & set(flags):
+            reader.fixed.add(name)
     return _NOTHING
 
 
 def exported(name: str, value: Value, shown: str, scene: Scene, reader: Reader) -> None:
     """Note that commands get a variable, which may change what they do, or name a command."""
-    if name == "CDPATH":
-        scene.set(name, value)
+    scene.changed |= _OF_THE_SHELL & {name}
+    _run_later(name, value, shown, reader)
+    if isinstance(value, Text) and re.search(r"\w\[[^\]]*[$`]", value.literal or ""):
+        reader.findings.everything(shown[:200], f"{name} holds a text in which a command can hide")
     if table().harmless.fullmatch(name):
         return
     reader.findings.add({Effect.RUN}, shown[:200], f"{name} may change what the command does")
@@ -108,20 +145,33 @@ def _may_be_run(name: str, value: str, call: Call) -> None:
         only_worse(call, f"git {value.removeprefix('!')}", [])
 
 
-def _declared(word: Text, scene: Scene, shown: str, reader: Reader) -> None:
+def _declared(word: Text, keyword: str, scene: Scene, shown: str, reader: Reader) -> None:
     """A word of `declare`: options, or an assignment that the tree does not show as one."""
     known = word.literal
-    if known is None or re.match(r"-\w*n|[^-].*[=\[]", known):
+    if keyword not in {"export", "readonly"} and (known is None or re.match(r"[^-+=]*\[", known)):
+        reader.findings.everything(shown[:200], "declares a name in which a command can hide")
+    if known is None or re.match(r"[-+]\w*[nluc]|[^-+].*[=\[]", known):
         scene.wild = True  # a name that stands for another, or one that is not known
-    if known is None or re.match(r"-\w*[inF]", known) or "=" in known:
+    if known is None or re.match(r"[-+]\w*[inlucF]", known) or "=" in known:
         reader.findings.add({Effect.RUN}, shown[:200], "declares what cannot be told")
+    match = re.match(r"([A-Za-z_]\w*)(\+?=|$)", word.prefix)
+    if match is not None and (match[2] or known is not None):
+        assigned(match[1], ANY, shown, scene, reader)
+        if keyword == "export" or reader.exports_all:
+            exported(match[1], ANY, shown, scene, reader)
+        if reader.locals:
+            reader.locals[-1].add(match[1])
 
 
 def unset_command(node: Node, scene: Scene, reader: Reader) -> Text:
     for child in node.named_children:
         for word in words_of(child, scene, reader) if is_word(child) else [ANY]:
-            if word.literal is None:
-                scene.wild = True
+            name = word.literal
+            if name is None or "[" in name:
+                reader.findings.everything(text_of(node)[:200], "evaluates what stands in a name")
             else:
-                scene.set(word.literal, ANY)
+                reader.assigned[name] += 1
+                scene.changed |= {"HOME", "TMPDIR"} & {name}
+                scene.defined -= {name}
+                scene.set(name, ANY)
     return _NOTHING

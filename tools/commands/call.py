@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from tools.commands import places
 from tools.commands.scene import Scene
 from tools.commands.table import Row
-from tools.commands.text import ANY, Text, lit
+from tools.commands.text import ANY, DASH, Text, lit
 from tools.protocol import Effect
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ def scan(row: Row, args: list[Text]) -> list[Item]:
     ended = False
     while waiting:
         word = waiting.pop(0)
-        if ended or not word.may_be_option() or (word.literal == "-" and "-" not in row.options):
+        is_dash = word.literal == "-" and "-" not in row.options
+        if ended or is_dash or not (word.may_be_option() or _is_number_of(row, word)):
             found.append(Item("operand", "", word))
             ended |= row.stops and not word.many
         elif word.literal == "--":
@@ -118,6 +119,11 @@ def scan(row: Row, args: list[Text]) -> list[Item]:
         else:
             found += _bundle(row, word, waiting)
     return found
+
+
+def _is_number_of(row: Row, word: Text) -> bool:
+    """Is it a number, which may be negative, of a command that has numbers for options?"""
+    return word.parts[:1] == (DASH,) and any(re.fullmatch(r"-(\d|NUM)", option) for option in row.options)
 
 
 def _long(row: Row, word: Text, waiting: list[Text]) -> list[Item]:
@@ -215,7 +221,9 @@ def is_local(text: Text) -> bool:
         # A hole in the port could be one only of digits; anything else could change the host.
         if not re.fullmatch(r"(?:https?://)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0):", known.prefix):
             return False
-        return parts[1].kind == "name"
+        rest = [part for part in parts[1:] if part != DASH]
+        ends = len(rest) < 2 or (rest[1].kind == "lit" and rest[1].text[:1] in {"/", "?", "#"})
+        return rest[0].kind in {"name", "maybe"} and ends
     return (
         match is not None
         and "@" not in spelled.partition("//")[2].partition("/")[0]
@@ -223,9 +231,18 @@ def is_local(text: Text) -> bool:
     )
 
 
+IN_THE_SHELL = frozenset({"command", "builtin", "time", "jobs", "exec"})
+"""Commands that run others in the shell itself, so that they can change its folder and its variables."""
+
+
 def command_of(call: Call, words: list[Text]) -> None:
     """Judge the command in the words of another one."""
     from tools.commands.judge import judge  # it judges this one
 
     call.reader.step()
-    judge(Call(call.reader, call.scene, words, call.shown))
+    inside = call.scene.copy()
+    judge(Call(call.reader, inside, words, call.shown))
+    if call.name in {"command", "builtin"}:
+        call.scene.become(inside)
+    elif call.name in IN_THE_SHELL:
+        call.scene.join(inside)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tools.commands.expand import is_word, text_from, words_of
 from tools.commands.syntax import text_of
-from tools.commands.text import ANY, MANY, NAME, Text
+from tools.commands.text import ANY, MANY, MAYBE, NAME, NUMBER, Text
 from tools.protocol import Effect
 
 if TYPE_CHECKING:
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 MAX_TURNS = 24
 """Elements of a `for` that are followed one by one."""
+MAX_NAMES = 8
+"""Variables that name each other and are followed when they are evaluated as numbers."""
 
+_TERM = r"\(*-?(?:0|[1-9]\d{0,14}|\$?[A-Za-z_]\w*|\$\{[A-Za-z_]\w*\}|\$[#$?])\)*"
+_SAFE = re.compile(
+    rf"\(*(?:[A-Za-z_]\w*[-+*]?=)?(?:{_TERM}(?:(?:[-+*<>]|[<>=!]=|&&|\|\|){_TERM})*|[A-Za-z_]\w*(?:\+\+|--))\)*"
+)
 _NUMBERS = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v", "-R", "-t"})
 
 
@@ -61,8 +67,7 @@ def _meet(scene: Scene, ways: list[Scene], *, complete: bool) -> None:
     if not ways:
         return
     if complete:
-        first = ways[0]
-        scene.folders, scene.values, scene.wild, scene.odd = first.folders, first.values, first.wild, first.odd
+        scene.become(ways[0])
         ways = ways[1:]
     for way in ways:
         scene.join(way)
@@ -91,7 +96,7 @@ def while_statement(node: Node, scene: Scene, reader: Reader) -> None:
         for child in node.named_children:
             reader.statement(child, inside)
 
-    _repeat(turn, scene)
+    _repeat(turn, scene, reader)
 
 
 def c_style_for_statement(node: Node, scene: Scene, reader: Reader) -> None:
@@ -104,7 +109,7 @@ def c_style_for_statement(node: Node, scene: Scene, reader: Reader) -> None:
             else:
                 _arithmetic_part(child, inside, reader)
 
-    _repeat(turn, scene)
+    _repeat(turn, scene, reader)
 
 
 def for_statement(node: Node, scene: Scene, reader: Reader) -> None:
@@ -115,7 +120,6 @@ def for_statement(node: Node, scene: Scene, reader: Reader) -> None:
     body = node.child_by_field_name("body")
     has_in = any(child.type == "in" for child in node.children)
     words = [word for child in given for word in words_of(child, scene, reader)] if has_in else [*scene.words("@")]
-    reader.count_assignment(name)
     if body is None:
         return
     loop = body
@@ -126,31 +130,34 @@ def for_statement(node: Node, scene: Scene, reader: Reader) -> None:
     def any_turn(inside: Scene) -> None:
         for word in _summary(words):
             each = inside.copy()
-            each.set(name, word)
-            turn(each)
+            reader.assign(name, word, text_of(node), each)
+            reader.framed(turn, each)
             inside.join(each)
 
-    _repeat(any_turn, scene)
+    _repeat(any_turn, scene, reader)
     scene.set(name, ANY)
 
 
 def _summary(words: list[Text]) -> list[Text]:
     if len(words) <= MAX_TURNS and not any(word.many for word in words):
         return list(words)
-    return [NAME if all(word.tame for word in words) else ANY]
+    if not all(word.tame for word in words):
+        return [ANY]
+    sure = all(part.kind in {"lit", "name"} for word in words for part in word.parts[:1])
+    return [NAME] if sure else [MAYBE, NUMBER]
 
 
-def _repeat(turn: Callable[[Scene], None], scene: Scene) -> None:
+def _repeat(turn: Callable[[Scene], None], scene: Scene, reader: Reader) -> None:
     """Take turns until what is known no longer changes; then it holds for any number of them."""
     for _ in range(3):
         inside = scene.copy()
-        turn(inside)
+        reader.framed(turn, inside)
         before = scene.copy()
         scene.join(inside)
         if scene.same(before):
             return
-    scene.folders, scene.values, scene.wild = None, {}, True
-    turn(scene.copy())
+    scene.folders, scene.values, scene.wild, scene.odd, scene.defined = None, {}, True, True, frozenset()
+    reader.framed(turn, scene.copy())
 
 
 def set_positional(scene: Scene, args: list[Text] | None) -> None:
@@ -171,26 +178,36 @@ def arithmetic(node: Node, scene: Scene, reader: Reader) -> None:
         _arithmetic_part(child, scene, reader)
 
 
+def may_fail(node: Node, scene: Scene) -> bool:
+    """Could bash give up an expression, and the rest of the line with it: for a division, or what is no number?"""
+    shown = re.sub(r"\s+", "", text_of(node)).removeprefix("$")
+    names = re.findall(r"[A-Za-z_]\w*", shown)
+    return _SAFE.fullmatch(shown) is None or not all(_is_number(scene.text(name)) for name in names)
+
+
+def _is_number(value: Text) -> bool:
+    known = value.literal
+    return re.fullmatch(r"0|-?[1-9]\d{0,14}", known) is not None if known is not None else value == NUMBER
+
+
 def _arithmetic_part(node: Node, scene: Scene, reader: Reader) -> None:
     target = node.child_by_field_name("name") if node.type == "variable_assignment" else None
     if target is not None and target.type == "variable_name" and any(child.type == "=" for child in node.children):
         for child in node.named_children[1:]:
             _arithmetic_part(child, scene, reader)
-        reader.count_assignment(text_of(target))
-        scene.set(text_of(target), NAME)
+        reader.assign(text_of(target), NUMBER, text_of(node), scene)
         return
     if node.type in {"variable_name", "word"} and not node.named_children:
         name = text_of(node)
         if re.fullmatch(r"[A-Za-z_]\w*", name):
-            hides(scene.text(name), text_of(node.parent or node), reader)
+            hides(scene.text(name), text_of(node.parent or node), reader, scene)
             if node.parent is not None and _is_set(node):
-                reader.count_assignment(name)
-                scene.set(name, NAME)
+                reader.assign(name, NUMBER, text_of(node.parent), scene)
         return
     if node.type in {"number", "special_variable_name", "comment"}:
         return
     if is_word(node) and node.type not in {"subscript", "array"}:
-        hides(text_from(node, scene, reader), text_of(node.parent or node), reader)
+        hides(text_from(node, scene, reader), text_of(node.parent or node), reader, scene)
         return
     for child in node.named_children:
         _arithmetic_part(child, scene, reader)
@@ -205,15 +222,18 @@ def _is_set(node: Node) -> bool:
     return bool(signs & {"++", "--", "=", "+=", "-=", "*=", "/=", "%=", "<<=", ">>=", "&=", "|=", "^="})
 
 
-def hides(value: Text, shown: str, reader: Reader) -> None:
-    """Note what evaluating the value as a number could run."""
-    if value.tame:
-        return
+def hides(value: Text, shown: str, reader: Reader, scene: Scene, depth: int = 0) -> None:
+    """Note what evaluating the value as a number could run: a name in it stands for the value of that variable."""
     known = value.literal
     if known is None:
-        reader.findings.add({Effect.RUN}, shown[:200], "evaluates a value that is not known as a number")
-    elif re.search(r"[\[$`]", known):
+        if not value.tame or depth > MAX_NAMES:
+            reader.findings.add({Effect.RUN}, shown[:200], "evaluates a value that is not known as a number")
+    elif re.search(r"[\[$`]", known) or depth > MAX_NAMES:
         reader.findings.everything(shown[:200], "evaluates a text in which a command can hide")
+    else:
+        for name in re.findall(r"(?<![\w#])[A-Za-z_]\w*", known):
+            if name in scene.values:
+                hides(scene.text(name), shown, reader, scene, depth + 1)
 
 
 def test_command(node: Node, scene: Scene, reader: Reader) -> None:
@@ -230,7 +250,7 @@ def test_command(node: Node, scene: Scene, reader: Reader) -> None:
             texts += words_of(child, scene, reader)
         else:
             waiting += child.named_children
-    check_test(texts, text_of(node), reader, extra=_signs(node))
+    check_test(texts, text_of(node), reader, scene, extra=_signs(node))
 
 
 def _signs(node: Node) -> set[str]:
@@ -243,7 +263,7 @@ def _signs(node: Node) -> set[str]:
     return found
 
 
-def check_test(texts: list[Text], shown: str, reader: Reader, extra: set[str] | None = None) -> None:
+def check_test(texts: list[Text], shown: str, reader: Reader, scene: Scene, extra: set[str] | None = None) -> None:
     """Note what a test could run: numbers, `-v` and `-R` evaluate subscripts."""
     signs = {text.literal for text in texts if text.literal} | (extra or set())
     open_ended = any(text.many for text in texts)
@@ -251,4 +271,4 @@ def check_test(texts: list[Text], shown: str, reader: Reader, extra: set[str] | 
         return
     for text in texts:
         if text.literal is None or not re.fullmatch(r"-\w+|!?=|==|!|-?\d+|\]|", text.literal):
-            hides(text, shown, reader)
+            hides(text, shown, reader, scene)

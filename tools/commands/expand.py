@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from tools.commands import places
 from tools.commands.grammar import UnreadableError
-from tools.commands.scene import Scene
+from tools.commands.scene import Scene, Value
 from tools.commands.syntax import HOLE, text_of
-from tools.commands.text import ANY, MANY, NAME, Part, Text, joined, lit
+from tools.commands.text import ANY, DASH, MANY, NAME, NUMBER, Part, Text, joined, lit
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -46,8 +46,11 @@ class Walker(Protocol):
     def arithmetic(self, node: Node, scene: Scene) -> None:
         """Walk an arithmetic expression."""
 
-    def count_assignment(self, name: str) -> None:
-        """Note that the variable is assigned."""
+    def assign(self, name: str, value: Value, shown: str, scene: Scene) -> None:
+        """Note that the variable gets the value."""
+
+    def may_stop(self, scene: Scene) -> None:
+        """Note that what follows on the line may not happen."""
 
 
 def is_word(node: Node) -> bool:
@@ -55,7 +58,7 @@ def is_word(node: Node) -> bool:
     return node.type in _WORD_NODES
 
 
-# A word in the making: parts, letters that stand unquoted (and may be signs), and where it breaks.
+# A word in the making: parts (loose: unquoted), letters that stand unquoted (may be signs), and where it breaks.
 Atom = tuple[str, str | Part]
 _BREAK: Atom = ("break", "")
 _MANY: Atom = ("many", "")
@@ -128,9 +131,9 @@ def _atoms(node: Node, scene: Scene, walker: Walker) -> list[Atom]:
         "special_variable_name",
         "test_operator",
     }:
-        return _unquoted(text, at_start=True)
+        return _unquoted(text, scene, at_start=True)
     if kind == "brace_expression":
-        return [("part", Part("name"))] if re.fullmatch(r"\{-?\w+\.\.-?\w+(\.\.-?\d+)?\}", text) else [_MANY]
+        return _range(text)
     if kind == "raw_string":
         return [("quoted", text[1:-1])]
     if kind == "ansi_c_string":
@@ -153,7 +156,7 @@ def _concatenated(node: Node, scene: Scene, walker: Walker) -> list[Atom]:
             following = node.children[number + 1].type if number + 1 < len(node.children) else ""
             found += [] if following == "string" else [("quoted", "$")]
         elif child.type in {"word", "extglob_pattern"}:
-            found += _unquoted(text_of(child), at_start=number == 0)
+            found += _unquoted(text_of(child), scene, at_start=number == 0)
         elif child.type == "process_substitution":
             walker.output_of(child, _fed(child, scene))
             found.append(_MANY)
@@ -162,16 +165,34 @@ def _concatenated(node: Node, scene: Scene, walker: Walker) -> list[Atom]:
         elif child.type in {"`", "``"}:
             raise UnreadableError("has a word that cannot be read for certain")
         else:
-            found += _unquoted(text_of(child), at_start=False)
+            found += _unquoted(text_of(child), scene, at_start=False)
     return found
 
 
-def _unquoted(text: str, *, at_start: bool) -> list[Atom]:
+def _range(text: str) -> list[Atom]:
+    """`{1..9}`: its words as if they stood there, if they are few; else two that may be any of them."""
+    words: list[list[Atom]] = []
+    match = re.fullmatch(r"\{(0|-?[1-9]\d{0,5})\.\.(0|-?[1-9]\d{0,5})\}", text)
+    if match is not None:
+        first, last = int(match[1]), int(match[2])
+        way = 1 if first <= last else -1
+        words = [[("quoted", str(number))] for number in range(first, last + way, way)[: MAX_WORDS + 1]]
+    elif not re.fullmatch(r"\{(-?\d+\.\.-?\d+|[a-z]\.\.[a-z]|[A-Z]\.\.[A-Z])(\.\.-?\d+)?\}", text):
+        return [_MANY]
+    if not 0 < len(words) <= MAX_WORDS:
+        words = [[("part", DASH), ("part", Part("name"))]] * 2
+    found: list[Atom] = [("sign", "{"), *words[0]]
+    for word in words[1:] or [list[Atom]()]:
+        found += [("sign", ","), *word]
+    return [*found, ("sign", "}")] if len(words) > 1 else words[0]
+
+
+def _unquoted(text: str, scene: Scene, *, at_start: bool) -> list[Atom]:
     """The letters of a word without quotes: backslashes taken away, signs kept apart."""
     found: list[Atom] = []
     tilde = re.match(r"~(?:/|$)", text) if at_start else None
     if tilde:
-        found, text = [("quoted", places.HOME)], text[1:]
+        found, text = [("quoted", places.HOME) if "HOME" not in scene.changed else _MANY], text[1:]
     elif at_start and text.startswith("~"):
         found, text = [_MANY], ""
     for match in re.finditer(r"\\(\n)|\\(.)|([^\\])|\\", text, re.DOTALL):
@@ -184,6 +205,9 @@ def _unquoted(text: str, *, at_start: bool) -> list[Atom]:
             found.append(("sign", plain) if plain in "*?[]{},!" else ("quoted", plain))
     return found
 
+
+MAX_WORDS = 24
+"""Words of a range that are followed one by one."""
 
 _ANSI = {
     "n": "\n",
@@ -219,7 +243,12 @@ def _ansi(text: str) -> list[Atom]:
 
 def _in_quotes(node: Node, scene: Scene, walker: Walker) -> list[Atom]:
     """Text in double quotes."""
-    return [("part", part) for part in quoted_text(node, scene, walker, '"').parts] or [("quoted", "")]
+    text = quoted_text(node, scene, walker, '"')
+    found: list[Atom] = [("part", part) for part in text.parts]
+    if text.many:
+        known = next((at for at, part in enumerate(text.parts) if part.kind == "any"), 0)
+        return [*found[:known], _MANY]
+    return found or [("quoted", "")]
 
 
 def quoted_text(node: Node, scene: Scene, walker: Walker, quote: str) -> Text:
@@ -236,7 +265,7 @@ def quoted_text(node: Node, scene: Scene, walker: Walker, quote: str) -> Text:
             continue
         inner = child.text or b""  # which may begin with the blanks before it
         blanks = inner[: len(inner) - len(inner.lstrip())]
-        pieces += [_plain(source[at : child.start_byte - start] + blanks, quote), _value(child, scene, walker)]
+        pieces += [_plain(source[at : child.start_byte - start] + blanks, quote), _one_value(child, scene, walker)]
         at = child.end_byte - start
     return joined(*pieces, _plain(source[at:end], quote))
 
@@ -255,6 +284,29 @@ def _plain(raw: bytes, quote: str) -> Text:
     return joined(*pieces)
 
 
+def _without_newlines(output: Text) -> Text:
+    """What `$(…)` makes of an output: the newlines at its end are dropped."""
+    parts = list(output.parts)
+    while parts and parts[-1].kind == "lit":
+        kept = parts.pop().text.rstrip("\n")
+        if kept:
+            parts.append(Part("lit", kept))
+            break
+    if len(parts) > 1 and any("\n" in part.text for part in parts):
+        return ANY
+    return Text(tuple(parts) or (Part("lit", ""),))
+
+
+def _one_value(node: Node, scene: Scene, walker: Walker) -> Text:
+    """What an expansion in a quoted text stands for: `$@` there makes words of the text, unless it is one."""
+    shown = text_of(node).strip()
+    if shown in {"$@", "${@}"}:
+        words = scene.words("@")
+        return MANY if len(words) > 1 else words[0] if words else lit("")
+    value = _value(node, scene, walker)
+    return value if re.match(r"\$\{(!|@|\w+\[@)", shown) else Text(value.parts)
+
+
 def _value(node: Node, scene: Scene, walker: Walker) -> Text:
     """What an expansion stands for, unsplit."""
     from tools.commands import parameters  # it expands words in its turn
@@ -266,11 +318,10 @@ def _value(node: Node, scene: Scene, walker: Walker) -> Text:
         return parameters.expansion(node, scene, walker)
     if kind == "command_substitution":
         output = walker.output_of(node, scene)
-        known = output.literal
-        return lit(known.rstrip("\n")) if known is not None else Text(output.parts)
+        return _without_newlines(output)
     if kind == "arithmetic_expansion":
         walker.arithmetic(node, scene)
-        return NAME
+        return NUMBER
     if kind == "process_substitution":
         walker.output_of(node, scene)
         return ANY
@@ -283,8 +334,9 @@ def _loose(value: Text, scene: Scene) -> list[Atom]:
     """An expansion that stands unquoted: known letters are split at blanks, unknown ones may be anything."""
     found: list[Atom] = []
     for part in value.parts:
-        if part.kind == "name":
-            found.append(("part", part))
+        one_word = part.kind == "opt" and not scene.odd and not re.search(r"[\s*?\[\]]", part.text)
+        if part.kind in {"name", "maybe"} or part == DASH or one_word:
+            found.append(("loose", part))
         elif part.kind != "lit" or scene.odd:
             return [_MANY]
         else:
@@ -335,8 +387,17 @@ def _split(atoms: list[Atom]) -> list[Text]:
             before = word[: word.index(_MANY)]
             found += [joined(_one(before), ANY), MANY] if before else [MANY]
         elif any(kind != "nothing" for kind, _ in word):
-            found.append(_one(word))
+            made = _one(word)
+            found.append(Text(made.parts, many=True) if all(_may_vanish(atom) for atom in word) else made)
     return found
+
+
+def _may_vanish(atom: Atom) -> bool:
+    """May it be nothing at all? What `mktemp` names is there, unless nothing can be written anyway."""
+    kind, part = atom
+    if kind != "loose" or not isinstance(part, Part):
+        return kind == "nothing"
+    return part.kind == "maybe" or (part.kind == "opt" and not part.text.startswith("/tmp/"))  # noqa: S108
 
 
 def _one(atoms: list[Atom]) -> Text:

@@ -194,7 +194,7 @@ def restore(call: Call, row: Row) -> None:
 
 
 def clean(call: Call, row: Row) -> None:
-    """`git clean`: -n only tells."""
+    """`git clean`: -n only tells, unless it is taken back."""
     items = scan(row, call.args)
     tells = surely(row, items, {"-n", "--dry-run"})
     call.add({Effect.READ} if tells else row.effects, row.reason)
@@ -229,17 +229,28 @@ def inner(call: Call, row: Row) -> None:
     from tools.commands.judge import by_options, sub_command
 
     items = scan(row, call.args)
-    words = operands(items)
-    if sub_command(call, row, items):
+    words, flags = operands(items), options(items)
+    if row.sub and sub_command(call, row, items):
         return
     by_options(call, row, items)
     name = call.name.removeprefix("git ")
-    lists = (
-        (name in {"reflog", "notes", "worktree", "rerere"} and not {"--delete", "-d"} & options(items))
-        or (name == "symbolic-ref" and len(words) == 1 and not words[0].many and "-d" not in options(items))
-        or (name == "replace" and ({"-l", "--list"} & options(items) or not words))
-    )
+    if name == "reflog":
+        lists = all(re.fullmatch(r"HEAD|[^\s:]+@\{[^}]*\}", word.literal or "") for word in words)
+    elif name == "symbolic-ref":
+        lists = len(words) == 1 and not words[0].many and flags <= {"--short", "-q", "--quiet", "--recurse"}
+    else:
+        lists = name in {"notes", "worktree", "replace"} and not words and flags <= {"-l", "--list", "-v"}
     call.add({Effect.READ} if lists else row.effects, "lists" if lists else row.reason)
+
+
+def visualize(call: Call, row: Row) -> None:
+    """`git bisect visualize`: behind it stand options of `git log`, or a command."""
+    call.add(row.effects, row.reason)
+    word = call.args[0] if call.args else lit("-")
+    if not word.prefix or word.prefix.startswith(("git", "tig")):
+        call.everything("runs a command that is not known")
+    elif not word.prefix.startswith("-"):
+        command_of(call, [lit("git"), *call.args])
 
 
 def other_repository(call: Call, row: Row) -> None:

@@ -16,7 +16,7 @@ from tools.commands.findings import Findings
 from tools.commands.installs import installs
 from tools.commands.programs import SPECIAL
 from tools.commands.table import Row, table
-from tools.commands.text import ANY, Text, lit
+from tools.commands.text import ANY, Part, Text, lit
 from tools.protocol import Effect, Effects
 
 _WORSE = frozenset({Effect.DESTROY, Effect.NETWORK, Effect.DELIVER, Effect.HISTORY, Effect.OUTSIDE})
@@ -28,6 +28,11 @@ _CLEARS = frozenset({"rsync", "tar", "zip"})
 
 MAX_COMMANDS = 300
 """Commands that are told of besides their effects."""
+_READS_NO_INPUT = frozenset(
+    {"echo", "printf", "cd", "pushd", "popd", ":", "true", "false", "test", "[", "set", "shopt", "trap", "shift"}
+    | {"umask", "exit", "return", "break", "continue", "eval", "command", "builtin", "alias", "wait", "jobs"}
+    | {"mkdir", "touch", "rm", "pwd"}
+)
 WORDS_A_STEP = 16
 """Each of many wrappers around each other looks through all words behind it."""
 
@@ -48,10 +53,20 @@ def judge(call: Call) -> Text:
         call.reader.commands[tuple(word or "" for word in words)] = None
     if name in call.reader.aliases:
         _alias(call, name)
-    if name in call.reader.functions:
-        call.reader.call_function(name, call.scene, call.args)
-        if table().row(name) is None:
-            return ANY
+    if name not in call.reader.functions:
+        return _program(call, name)
+    called = call.scene.copy()
+    call.reader.call_function(name, called, call.args)
+    if name in call.scene.defined and table().row(name) is None:
+        call.scene.become(called)
+    else:  # some shells know their own commands first, and it may be defined elsewhere only
+        _program(call, name)
+        call.scene.join(called)
+    return ANY
+
+
+def _program(call: Call, name: str) -> Text:
+    """A command that is no function; what it prints, as far as is known."""
     call.reader.findings.install(installs(call))
     row = table().row(posixpath.basename(name)) if not name.endswith("/") else None
     if "/" in name and posixpath.dirname(name) not in _TOOLCHAIN:
@@ -59,9 +74,28 @@ def judge(call: Call) -> Text:
         _at_home(call)
     if row is None:
         _unknown(call)
+        _use_input(call)
         return ANY
     apply(call, row)
-    return printing.printed(call)
+    output = printing.printed(call)
+    if call.name not in _READS_NO_INPUT:
+        _use_input(call)
+    return output
+
+
+def _use_input(call: Call) -> None:
+    """Note that the command may have read some of its input; what is left then is not known.
+
+    Of names, `read` leaves whole ones if they are divided by what it looks for.
+    """
+    stream = call.scene.stream
+    if stream is None:
+        return
+    words = " ".join(word.literal if word.literal is not None else "$" for word in call.args) + " "
+    lines = call.name == "read" and re.fullmatch(r"(-[rs]+ )*([A-Za-z_]\w* )*", words)
+    items = call.name == "read" and re.fullmatch(r"(-[rs]+ )*-r?d  (-r )?([A-Za-z_]\w* )*", words)
+    left = stream.text
+    stream.text = Text((Part("any"),), items=left.items if items else (), lines=left.lines if lines else ())
 
 
 def _alias(call: Call, name: str) -> None:
@@ -125,7 +159,7 @@ def sub_command(call: Call, row: Row, items: list[Item]) -> bool:
             by_options(call, row, items[:at])
             rest = call.args[position + 1 :]
             apply(Call(call.reader, call.scene, [call.words[0], *rest], call.shown), sub)
-        if all(row.matching(item.name) or row.any for item in items[:at] if item.kind == "option"):
+        if all(row.matching(item.name) for item in items[:at] if item.kind == "option"):
             break
     return found
 
@@ -146,7 +180,9 @@ def by_options(call: Call, row: Row, items: list[Item]) -> None:
     """What the options add."""
     for item in items:
         if item.kind == "unsure":
-            call.add(row.worst, f"{(item.value or ANY).shown()[:60]} may be an option")
+            word = item.value or ANY
+            beyond = {Effect.OUTSIDE} if word.is_file_name else set[Effect]()
+            call.add(row.worst - beyond, f"{word.shown()[:60]} may be an option")
         elif item.kind == "option":
             _option(call, row, item)
     if call.name in _CLEARS and any(Effect.DESTROY in row.granted.get(name, ()) for name in _named(row, items)):

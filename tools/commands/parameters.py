@@ -10,7 +10,7 @@ from tools.commands.expand import Walker, is_word, text_from
 from tools.commands.grammar import UnreadableError
 from tools.commands.scene import Scene
 from tools.commands.syntax import text_of
-from tools.commands.text import ANY, MANY, NAME, Part, Text, lit
+from tools.commands.text import ANY, MANY, MAYBE, NAME, Part, Text, lit
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -18,17 +18,19 @@ if TYPE_CHECKING:
 
 def simple(name: str, scene: Scene) -> Text:
     """`$name`."""
-    if name in {"?", "#", "$", "!"}:
+    if name in {"?", "#", "$"}:
         return NAME
+    if name == "!":  # nothing, unless there is a job in the background
+        return NAME if "!" in scene.values else MAYBE
     if name in {"@", "*"}:
         words = scene.words("@")
         known = [word.literal for word in words]
         return lit(" ".join(part for part in known if part is not None)) if None not in known else MANY
     if name in scene.values and not scene.wild:
         return scene.text(name)
-    if name == "PWD" and scene.folders is not None and len(scene.folders) == 1:
+    if name == "PWD" and scene.folders is not None and len(scene.folders) == 1 and not scene.wild:
         return lit(next(iter(scene.folders)))
-    if name == "HOME" and not scene.wild:
+    if name == "HOME" and not scene.wild and "HOME" not in scene.changed:
         return lit(places.HOME)
     return scene.text(name)
 
@@ -46,16 +48,19 @@ def expansion(node: Node, scene: Scene, walker: Walker) -> Text:
         return MANY
     match = re.match(r"\$\{(\w+)(:?[-=+?]|##?|%%?|,,?|\^\^?|@|/|:)", text)
     if match is None:
-        return ANY
+        walker.may_stop(scene)  # where bash takes it for a mistake
+        return MANY if re.match(r"\$\{(!|[@*]|\w+\[)", text) else ANY
     name, sign = match[1], match[2]
     value = simple(name, scene)
     if sign == "@" and not value.tame:
         raise UnreadableError(f"holds {text[:40]}, which can run what the variable holds")
-    if sign.endswith("="):
-        walker.count_assignment(name)
-        scene.set(name, ANY)
+    if sign in {"@", ":"}:
+        walker.may_stop(scene)
     if sign.endswith(("-", "=", "?")) and value.literal:
         return value
+    if sign.endswith("="):
+        walker.assign(name, operands[0] if len(operands) == 1 else ANY, text, scene)
+        scene.set(name, ANY)
     if sign[0] in "#%" and len(operands) == 1:
         return stripped(value, sign, operands[0])
     if sign[0] in ",^" and value.literal is not None and not operands:
@@ -87,7 +92,7 @@ def stripped(value: Text, sign: str, pattern: Text) -> Text:
         return lit(known.rpartition("/")[2])
     if known is not None and pattern.shown() == "/*" and sign == "%":
         return lit(known.rpartition("/")[0] if "/" in known else known)
-    if value.many or value.wild:
+    if value.many or value.wild or any(part.kind == "opt" for part in value.parts):
         return Text((Part("stem"),)) if pattern.shown() == "*/" and sign == "##" else ANY
     if pattern.shown() == "*/" and sign == "##":
         return Text((Part("stem"),))

@@ -11,7 +11,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
-from tools.commands.text import Text
+from tools.commands.text import Part, Text
 from tools.paths import write_effects
 from tools.protocol import Effect
 
@@ -30,7 +30,12 @@ UNKNOWN_PLACE = frozenset({Effect.WRITE, Effect.OUTSIDE, Effect.RUN, Effect.HIST
 
 # Holes inside a path that is normalised as text.
 _NAME, _BELOW, _STEM, _GLOBS = "\ue000", "\ue001", "\ue002", {"*": "\ue003", "?": "\ue004", "[": "\ue005"}
-_HOLES = {"name": _NAME, "below": _BELOW, "stem": _STEM}
+_HOLES = {"name": _NAME, "maybe": _NAME, "below": _BELOW, "stem": _STEM}
+_MAX_SPELLINGS = 16
+_AT_THE_ROOT = re.compile(
+    rf"/+(bin|boot|dev|etc|home|lib\w*|media|mnt|opt|proc|root|run|s?bin|srv|sys|tmp|usr|var|workspace|[{''.join(_GLOBS.values())}].*)(/|$)"
+)
+"""The folders at the root of the file system; nobody but root makes others."""
 
 _MATCHED = {_BELOW: "*", _STEM: "*", "\ue003": "*", "\ue004": "?", "\ue005": "["}
 _CLASS = re.compile("\ue005\\[:[^/]*:\\]\\]")
@@ -94,7 +99,7 @@ def _is_most(component: str) -> bool:
 
 def may_match(text: Text, names: Iterable[str]) -> bool:
     """Could the pattern in a word match one of these names?"""
-    return bool(fnmatch.filter(names, _pattern(_spelled(text))))
+    return any(fnmatch.filter(names, _pattern(spelled)) for spelled in _spellings(text) or [_STEM])
 
 
 def _pattern(component: str) -> str:
@@ -118,7 +123,9 @@ def is_inside(folders: Folders) -> bool:
 
 def moved(text: Text, folders: Folders) -> Folders:
     """Where `cd` to that word leads."""
-    return frozenset(_places(text, folders)) or None
+    found = frozenset(_places(text, folders))
+    stays = not text.many and all(part.kind in {"opt", "maybe", "stem"} for part in text.parts)  # `cd ""`
+    return (found | folders if folders is not None else None) if found and stays else found or None
 
 
 def _looks_like_path(text: Text) -> bool:
@@ -131,10 +138,10 @@ def _places(text: Text, folders: Folders) -> Iterator[str]:
     """Every normalised absolute path it may stand for, holes as private characters; none: it may be anywhere."""
     if text.wild:
         return
-    spelled = _spelled(text)
-    if re.search(f"[{_BELOW}{_STEM}][^/]*/+\\.\\.(/|$)", spelled):
+    spellings = _spellings(text)
+    if any(re.search(f"[{_BELOW}{_STEM}][^/]*/+\\.\\.(/|$)", spelled) for spelled in spellings):
         return  # from a place that is not known, up
-    for whole in _climbing(spelled):
+    for whole in dict.fromkeys(whole for spelled in spellings for whole in _climbing(spelled)):
         if whole.startswith("/"):
             yield _normal(whole)
         elif folders is None:
@@ -144,15 +151,33 @@ def _places(text: Text, folders: Folders) -> Iterator[str]:
                 yield _normal(posixpath.join(folder, whole))
 
 
-def _spelled(text: Text) -> str:
-    return "".join(
-        part.text
-        if part.kind == "lit"
-        else _GLOBS.get(part.text, _STEM)
-        if part.kind == "glob"
-        else _HOLES[part.kind]
-        for part in text.parts
-    )
+def _spellings(text: Text) -> list[str]:
+    """Every spelling of the word, holes as private characters; none: too many.
+
+    What stands first in it may be nothing, which makes a path of the root of what follows.
+    """
+    found, cut, first = [""], list[str](), True
+    for part in text.parts:
+        pieces = [_spelling(part), ""] if part.kind in {"maybe", "opt"} else [_spelling(part)]
+        first &= part.kind in {"opt", "stem", "below"}
+        if first:
+            pieces, cut = pieces[:1], ["", "/"]  # the last name of the root is a slash
+        else:
+            cut = [each + piece for each in cut for piece in pieces]
+        found = [each + piece for each in found for piece in pieces]
+        if len(found) + len(cut) > _MAX_SPELLINGS:
+            return []
+    return [*found, *(each for each in cut if each.strip("/") and _may_be_there(each))]
+
+
+def _may_be_there(path: str) -> bool:
+    return not path.startswith("/") or _AT_THE_ROOT.match(_normal(path)) is not None
+
+
+def _spelling(part: Part) -> str:
+    if part.kind in {"lit", "opt"}:
+        return part.text
+    return _GLOBS.get(part.text, _STEM) if part.kind == "glob" else _HOLES[part.kind]
 
 
 def _normal(path: str) -> str:

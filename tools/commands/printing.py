@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 from sandboxes.protocol import WORKSPACE
 from tools.commands import names
-from tools.commands.call import Call, operands, scan
-from tools.commands.parameters import stripped
-from tools.commands.table import table
-from tools.commands.text import ANY, NAME, Part, Text, joined, lit, spaced
+from tools.commands.call import Call
+from tools.commands.text import ANY, MAYBE, NAME, Part, Text, joined, lit, spaced
 from tools.paths import is_below
 
-_NUMBERS = frozenset({"nproc", "wc", "id", "arch", "uname", "whoami", "hostname", "expr", "getconf", "tput"})
+# Letters and dashes could make a name or an option of it, so that digits stand between all that is no digit.
+_DATE = re.compile(r"\+%[YmdHMSsjyF]([-_.:T]?%[YmdHMSsjyFN])*")
 
 
 def printed(call: Call) -> Text:
@@ -26,13 +26,9 @@ def printed(call: Call) -> Text:
         return _cat(call)
     if name == "pwd" and call.scene.folders is not None and len(call.scene.folders) == 1:
         return lit(next(iter(call.scene.folders)))
-    if name in _NUMBERS and not any(word.wild for word in call.args):
-        return NAME if name in {"nproc", "wc"} and _only_counts(call) else ANY
-    if (
-        name == "date"
-        and len(call.args) == 1
-        and re.fullmatch(r"\+(%[YmdHMSsjN]|[\w.]|-(?!$))*", call.args[0].literal or "")
-    ):
+    if name in {"nproc", "wc"}:
+        return NAME if _only_counts(call) else ANY
+    if name == "date" and len(call.args) == 1 and _DATE.fullmatch(call.args[0].literal or ""):
         return NAME
     if name == "mktemp":
         return _mktemp(call)
@@ -46,9 +42,10 @@ def printed(call: Call) -> Text:
 
 
 def _only_counts(call: Call) -> bool:
-    return call.name == "nproc" or (
-        call.scene.stdin is not None and all(a.literal in {"-l", "-c", "-w"} for a in call.args)
-    )
+    words = [word.literal for word in call.args]
+    if call.name == "nproc":
+        return words in ([], ["--all"])
+    return call.scene.stdin is not None and len(words) == 1 and words[0] in {"-l", "-c", "-w"}
 
 
 def _echo(call: Call) -> Text:
@@ -67,7 +64,7 @@ def _echo(call: Call) -> Text:
 def _printf(call: Call) -> Text:
     args = list(call.args)
     form = args[0].literal if args else None
-    if form is None or any(word.many for word in args):
+    if form is None or form.startswith("-") or any(word.many for word in args):
         return ANY
     if form in {"%s", "%s\\n"} and len(args) == 2:
         return joined(args[1], lit("\n"))
@@ -82,33 +79,37 @@ def _cat(call: Call) -> Text:
 
 
 def _mktemp(call: Call) -> Text:
-    if all(word.literal in {"-d", "-q", "-t"} for word in call.args):
-        return joined(lit("/tmp/tmp."), NAME)  # noqa: S108 -- inside the sandbox
-    template = call.args[-1].literal or ""
-    if all(word.is_literal for word in call.args) and re.fullmatch(r"[\w./-]*X{3,}[\w.]*", template):
-        if any(word.literal in {"-t", "-p", "--tmpdir"} for word in call.args):
-            return ANY
-        return joined(lit(template.partition("XXX")[0]), NAME)
+    """The name of a file or a folder; nothing if it cannot be made."""
+    words = [word.literal for word in call.args]
+    if "TMPDIR" in call.scene.changed:
+        return ANY
+    if all(word in {"-d", "-q", "-t"} for word in words):
+        return Text((Part("opt", "/tmp/tmp.0"),))  # noqa: S108 -- inside the sandbox
+    template = words[-1] or ""
+    flags = all(word in {"-d", "-q", "-u"} or re.fullmatch(r"--suffix=[\w.]+", word or "") for word in words[:-1])
+    if flags and re.fullmatch(r"(/tmp/)?[\w.]+XXX+[\w.]*", template):
+        return Text((Part("opt", template.partition("XXX")[0] + "0"),))
     return ANY
 
 
 def _basename(call: Call) -> Text:
-    row = table().rows["basename"]
-    words = operands(scan(row, call.args))
-    if not words or any(word.many for word in words):
+    """`basename` of one path, and maybe an ending; `dirname` of one. The name of the root is a slash."""
+    words = call.args[1:] if call.args and call.args[0].literal == "--" else call.args
+    if not 1 <= len(words) <= (1 if call.name == "dirname" else 2) or any(word.many for word in words):
         return ANY
+    if words is call.args and any(word.may_be_option() and word.parts[0].kind == "lit" for word in words):
+        return ANY
+    path = words[0].literal
+    if path is None:
+        return ANY if call.name == "dirname" else Text((Part("stem"),))
+    bare = path.rstrip("/") or path[:1]
     if call.name == "dirname":
-        return (
-            stripped(words[0], "%", joined(lit("/*"))) if words[0].is_literal and "/" in words[0].prefix else ANY
-        )
-    name = stripped(words[0], "##", lit("*/"))
-    return (
-        stripped(name, "%", words[1])
-        if len(words) == 2 and name.is_literal
-        else name
-        if name.is_literal
-        else Text((Part("stem"),))
-    )
+        return lit(posixpath.dirname(bare).rstrip("/") or ("/" if path.startswith("/") else "."))
+    name = posixpath.basename(bare) or bare
+    ending = words[1].literal if len(words) == 2 else ""
+    if ending is None:
+        return Text((Part("stem"),))
+    return lit(name.removesuffix(ending) or name)
 
 
 def _git(call: Call) -> Text:
@@ -116,12 +117,12 @@ def _git(call: Call) -> Text:
     folders = call.scene.folders
     if words == ["rev-parse", "--show-toplevel"] and folders is not None:
         if folders == {WORKSPACE}:
-            return lit(WORKSPACE)
+            return Text((Part("opt", WORKSPACE),))
         if all(is_below(folder, WORKSPACE) for folder in folders):
-            return Text((Part("lit", WORKSPACE + "/"), Part("below")))
+            return Text((Part("opt", WORKSPACE + "/"), Part("below")))
     if words[:2] == ["rev-parse", "--short"] or words in (
         ["rev-parse", "HEAD"],
         ["rev-parse", "--abbrev-ref", "HEAD"],
     ):
-        return NAME if words[-1] == "HEAD" and "--abbrev-ref" not in words else ANY
+        return MAYBE if words[-1] == "HEAD" and "--abbrev-ref" not in words else ANY
     return names.listed(call)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 
 from tools.commands.places import Folders
-from tools.commands.text import ANY, MANY, NAME, Text, either
+from tools.commands.text import ANY, MANY, MAYBE, NAME, Text, either
 
 Value = Text | tuple[Text, ...]
 """A variable's value: a text, or the elements of an array."""
@@ -18,15 +18,31 @@ DANGEROUS = re.compile(
 )
 """Variables that change what other commands do."""
 
-_NUMBERS = frozenset(["RANDOM", "SECONDS", "LINENO", "UID", "EUID", "PPID", "BASHPID", "EPOCHSECONDS", "SRANDOM"])
+NUMBERS = frozenset(["RANDOM", "SECONDS", "LINENO", "UID", "EUID", "BASHPID", "EPOCHSECONDS", "SRANDOM"])
+"""Variables that hold digits in bash. Other shells have nothing there, or what the environment says."""
+
+SPECIAL = re.compile(
+    r"_|S?RANDOM|SECONDS|LINENO|EPOCH\w+|BASH\w*|FUNCNAME|GROUPS|DIRSTACK|HISTCMD|COMP_\w+|COPROC|PIPESTATUS|(OLD)?PWD|OPTIND"
+    r"|E?UID|PPID|SHELLOPTS"
+)
+"""Variables that need not hold what they are given."""
+
+
+@dataclass(slots=True)
+class Stream:
+    """What is left to be read from somewhere, by whichever shell."""
+
+    text: Text
 
 
 @dataclass(slots=True)
 class Scene:
     """`sure` are the folders if the last command succeeded. A variable that is not in `values` is not known.
 
-    `wild`: no variable is known any more. `odd`: how words are split or names matched was changed. `stdin` is what
-    commands here read. `narrow`: what was found for them has certain names only.
+    `wild`: no variable is known any more. `odd`: how words are split or names matched was changed. `vanishing`: a
+    pattern that matches nothing is no word. `changed`: of the variables that mean something to the shell itself,
+    those that were set. `defined`: functions that are there for certain. `stream` is what commands here read.
+    `narrow`: what was found for them has certain names only. `shell` is the same in all that one shell does.
     """
 
     folders: Folders
@@ -34,8 +50,21 @@ class Scene:
     values: dict[str, Value] = field(default_factory=dict)
     wild: bool = False
     odd: bool = False
-    stdin: Text | None = None
+    vanishing: bool = False
+    changed: frozenset[str] = frozenset()
+    defined: frozenset[str] = frozenset()
+    stream: Stream | None = None
     narrow: bool = False
+    shell: object = field(default_factory=object)
+
+    @property
+    def stdin(self) -> Text | None:
+        """What a command here reads; None: nothing is known of where that comes from."""
+        return self.stream.text if self.stream is not None else None
+
+    @stdin.setter
+    def stdin(self, text: Text | None) -> None:
+        self.stream = Stream(text) if text is not None else None
 
     def copy(self) -> Scene:
         """The same, to be changed on its own."""
@@ -43,29 +72,37 @@ class Scene:
 
     def child(self) -> Scene:
         """What a shell started here knows: no variable, as those that are not exported are not there."""
-        return Scene(self.folders, self.folders, stdin=self.stdin)
+        values: dict[str, Value] = dict.fromkeys(NUMBERS, ANY)
+        return Scene(self.folders, self.folders, values, wild=self.wild, changed=self.changed, stream=self.stream)
 
     def join(self, other: Scene) -> None:
         """Become what is known when either could be the case."""
         both = self.values.keys() & other.values.keys()
         self.values = {name: _either(self.values[name], other.values[name]) for name in both}
-        self.folders = _union(self.folders, other.folders)
+        self.folders = union(self.folders, other.folders)
         self.sure = self.folders
         self.wild |= other.wild
         self.odd |= other.odd
+        self.vanishing |= other.vanishing
+        self.changed |= other.changed
+        self.defined &= other.defined
 
-    def same(self, other: Scene) -> bool:
-        """Is the same known in both?"""
-        return (self.folders, self.values, self.wild, self.odd) == (
-            other.folders,
-            other.values,
-            other.wild,
-            other.odd,
-        )
+    def become(self, other: Scene) -> None:
+        """Know what the other knows, of what it may change."""
+        self.folders, self.sure, self.values = other.folders, other.sure, other.values
+        self.wild, self.odd, self.vanishing = other.wild, other.odd, other.vanishing
+        self.changed, self.defined = other.changed, other.defined
+
+    def same(self, other: Scene, *, values: bool = True) -> bool:
+        """Is the same known in both (`values`: of variables, too)?"""
+        return self._known() == other._known() and (not values or self.values == other.values)
+
+    def _known(self) -> tuple[object, ...]:
+        return self.folders, self.wild, self.odd, self.vanishing, self.changed, self.defined
 
     def go(self, folders: Folders) -> None:
         """Note a `cd` to one of `folders`, which may fail."""
-        self.sure, self.folders = folders, _union(self.folders, folders)
+        self.sure, self.folders = folders, union(self.folders, folders)
 
     def set(self, name: str, value: Value) -> None:
         self.values[name] = value
@@ -76,7 +113,7 @@ class Scene:
             return ANY
         if name in self.values:
             return self.values[name]
-        return NAME if name in _NUMBERS else ANY
+        return NAME if name == "PPID" else MAYBE if name in NUMBERS else ANY
 
     def text(self, name: str) -> Text:
         """The same, an array being its first element."""
@@ -93,7 +130,8 @@ class Scene:
         return (MANY,) if value.wild else (value,)
 
 
-def _union(one: Folders, other: Folders) -> Folders:
+def union(one: Folders, other: Folders) -> Folders:
+    """The folders of both; None where there may be any, or too many."""
     if one is None or other is None or len(one | other) > 16:
         return None
     return one | other

@@ -14,7 +14,7 @@ from tools.commands import places
 from tools.commands.call import Call, command_of, is_clear, operands, options, scan
 from tools.commands.shells import is_input, text_of
 from tools.commands.table import Row, table
-from tools.commands.text import ANY, Text, joined, lit
+from tools.commands.text import ANY, DASH, Text, joined, lit
 from tools.protocol import Effect
 
 _ADDRESS = re.compile(r"\s*(?:\d+(?:~\d+)?|\$|\+\d+|~\d+)")
@@ -39,7 +39,8 @@ def sed(call: Call, row: Row) -> None:
         if item.name in {"-f", "--file"} and (read := text_of(item.value or ANY, call.scene)) is not None:
             scripts.append(read)
     for script in scripts:
-        sed_script(call, script)
+        for variant in _without_signs(script).variants() or (ANY,):
+            sed_script(call, variant)
     if any(item.kind == "unsure" for item in items):
         call.add(places.UNKNOWN_PLACE, "what is its script and what its files cannot be told")
     in_place = {"-i", "-I", "--in-place"} & flags
@@ -73,6 +74,11 @@ def _runs_input(script: Text) -> bool:
         return any(sign == "e" and not value for sign, value in _sed_commands(script.literal))
     except _UnclearError:
         return False
+
+
+def _without_signs(script: Text) -> Text:
+    """The sign of a number changes nothing about what a script does, besides that it may be none."""
+    return Text(tuple(part for part in script.parts if part != DASH), script.many)
 
 
 def sed_script(call: Call, script: Text) -> None:
@@ -215,7 +221,8 @@ def awk(call: Call, row: Row) -> None:
         if item.name in {"-f", "--file", "-E", "--exec"}:
             programs += [read] if (read := text_of(item.value or ANY, call.scene)) is not None else []
     for program in programs:
-        awk_program(call, program, given)
+        for variant in _without_signs(program).variants() or (ANY,):
+            awk_program(call, variant, given)
     for word in words:
         if clear and not {"-i", "--include"} & flags:
             call.read(word)
@@ -323,7 +330,7 @@ def code(call: Call, row: Row) -> None:
     from tools.commands.judge import argument
 
     call.add(row.effects, row.reason, general=True)
-    args, texts, script = list(call.args), list[Text](), False
+    args, texts, script, fed = list(call.args), list[Text](), False, False
     python = re.fullmatch(r"(i?python|pypy|micropython|py)[\d.]*", call.name) is not None
     while args:
         word = args.pop(0)
@@ -344,7 +351,8 @@ def code(call: Call, row: Row) -> None:
         elif not option.startswith("-") or option == "-":
             argument(call, word) if not _is_script(word) or script else None
             texts += [word.output] if word.output is not None and not script else []
-            script |= option != "-" and not is_input(word, call.scene)
+            fed |= not script and (option == "-" or is_input(word, call.scene))
+            script |= not fed
         elif option == "-p" and call.name not in {"perl", "ruby"} and args:
             texts.append(args.pop(0))
             script = True

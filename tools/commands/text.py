@@ -6,18 +6,21 @@ names, to paths below a folder) where the shell itself guarantees it; everything
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["lit", "glob", "name", "below", "stem", "any"]
-"""lit: these letters. glob: a pattern for names that exist. name: a word of letters, digits and dots, no path, no
-option. below: a path without `..`. stem: anything without a slash. any: anything at all.
+Kind = Literal["lit", "glob", "name", "maybe", "opt", "below", "stem", "any"]
+"""lit: these letters. glob: a pattern for names that exist. name: a word of letters, digits, dots and dashes that
+has a letter or a digit and does not begin with a dash. maybe: letters and digits, or nothing. opt: the letters of
+`text`, or nothing. below: a path without `..`. stem: anything without a slash, or nothing. any: anything at all.
 """
+MAX_VARIANTS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a word; `text` is the letters of `lit` and the pattern of `glob`."""
+    """A piece of a word; `text` is the letters of `lit` and `opt`, and the pattern of `glob`."""
 
     kind: Kind
     text: str = ""
@@ -65,17 +68,31 @@ class Text:
 
     @property
     def tame(self) -> bool:
-        """Is it one plain word: known digits and names, in which nothing can hide?"""
-        return not self.many and all(
-            part.kind == "name" or (part.kind == "lit" and part.text.replace("_", "").isalnum())
+        """Is it one plain word, if any: known digits and names, in which nothing can hide?"""
+        return all(
+            part.kind in {"name", "maybe"}
+            or part == DASH
+            or (part.kind in {"lit", "opt"} and part.text.replace("_", "").isalnum())
             for part in self.parts
         )
 
+    @property
+    def is_file_name(self) -> bool:
+        """Is it a name with a suffix, as `*.py` matches, which as an option could not name a place elsewhere?"""
+        plain = not self.many and all(part.kind in {"lit", "glob", "stem", "name"} for part in self.parts)
+        return plain and "/" not in self.shown() and re.search(r"\.[A-Za-z0-9]+$", self.parts[-1].text) is not None
+
     def may_be_option(self) -> bool:
-        """Could it begin with a dash, as far as is known?"""
-        if self.prefix:
-            return self.prefix.startswith("-")
-        return self.many or (bool(self.parts) and self.parts[0].kind in {"glob", "stem", "any", "below"})
+        """Could it begin with a dash, as far as is known? A number could, and is no option for that."""
+        for part in self.parts:
+            if part.kind in {"lit", "opt"} and part.text and part != DASH:
+                if part.kind == "lit" or part.text.startswith("-"):
+                    return part.text.startswith("-")
+            elif part.kind in {"glob", "stem", "any", "below"}:
+                return True
+            elif part.kind == "name":
+                return False
+        return False
 
     def cut(self, count: int) -> Text:
         """What is left when the first `count` known letters are taken away."""
@@ -90,7 +107,20 @@ class Text:
 
     def shown(self) -> str:
         """For people: holes are dots."""
-        return "".join(part.text if part.kind in {"lit", "glob"} else "…" for part in self.parts)
+        return "".join(part.text if part.kind in {"lit", "glob", "opt"} else "…" for part in self.parts)
+
+    def variants(self) -> tuple[Text, ...] | None:
+        """All that it is with what may be nothing there or not there; None: too many."""
+        found: list[tuple[Part, ...]] = [()]
+        for part in self.parts:
+            if part.kind in {"maybe", "opt"}:
+                there = Part("name") if part.kind == "maybe" else Part("lit", part.text)
+                found = [(*each, there) for each in found] + found
+            else:
+                found = [(*each, part) for each in found]
+            if len(found) > MAX_VARIANTS:
+                return None
+        return tuple(joined(Text(each, self.many)) for each in found)
 
 
 def lit(text: str) -> Text:
@@ -98,9 +128,13 @@ def lit(text: str) -> Text:
     return Text((Part("lit", text),))
 
 
+DASH = Part("opt", "-")
 ANY = Text((Part("any"),))
 MANY = Text((Part("any"),), many=True)
 NAME = Text((Part("name"),))
+MAYBE = Text((Part("maybe"),))
+NUMBER = Text((DASH, Part("name")))
+"""What arithmetic makes: it may be negative."""
 
 
 def joined(*texts: Text) -> Text:
@@ -109,7 +143,9 @@ def joined(*texts: Text) -> Text:
     for part in (part for text in texts for part in text.parts):
         if parts and part.kind == parts[-1].kind == "lit":
             parts[-1] = Part("lit", parts[-1].text + part.text)
-        else:
+        elif parts[-1:] == [Part("lit", "")]:
+            parts[-1] = part
+        elif part != Part("lit", "") or not parts:
             parts.append(part)
     return Text(tuple(parts), any(text.many for text in texts))
 
@@ -126,6 +162,19 @@ def either(one: Text, other: Text) -> Text:
     """What is known of a word that is one of the two."""
     if one == other:
         return one
-    return (
-        NAME if one.tame and other.tame and one.parts and other.parts else MANY if one.many or other.many else ANY
-    )
+    if one.many or other.many:
+        return MANY
+    if not (one.tame and other.tame and one.parts and other.parts):
+        return ANY
+    first = {one.parts[0], other.parts[0]}
+    if all(part.kind in {"lit", "name"} for part in first):
+        return NAME
+    return NUMBER if all(part.kind in {"lit", "name"} or part == DASH for part in first) else ANY
+
+
+def or_nothing(text: Text) -> Text:
+    """The output of a command that may fail and print nothing, and prints this if not."""
+    if text == NAME:
+        return MAYBE
+    known = text.literal
+    return Text((Part("opt", known.rstrip("\n")),)) if known is not None else ANY

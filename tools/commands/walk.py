@@ -6,6 +6,7 @@ is known. A statement that is not understood makes the line unreadable.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -13,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from tools.commands import assign, control, places
 from tools.commands.call import Call
-from tools.commands.document import document
-from tools.commands.expand import is_word, text_from, words_of
+from tools.commands.expand import is_word, words_of
 from tools.commands.findings import Findings
 from tools.commands.grammar import UnreadableError
 from tools.commands.judge import judge
-from tools.commands.scene import Scene
-from tools.commands.syntax import dash_before, parse, text_of
-from tools.commands.text import ANY, Text, joined, lit
+from tools.commands.redirects import redirect, redirected, seen_through
+from tools.commands.scene import Scene, Value, union
+from tools.commands.syntax import HOLE, dash_before, parse, text_of
+from tools.commands.text import ANY, NAME, Text, lit
 from tools.protocol import Effect
 
 if TYPE_CHECKING:
@@ -36,7 +37,14 @@ _SKIPPED = frozenset(
 
 
 class Reader:
-    """Reads one line, and the lines in it. `functions` are those defined so far, `places` where commands run."""
+    """Reads one line, and the lines in it. `functions` are those defined so far, each with all its bodies,
+    `places` where commands run.
+
+    `assigned` counts assignments. `fixed`: variables that may not take what they are given. `locals`: for each
+    function that is being walked, the variables that are its own. `visited`: where the line went with `cd`,
+    `moves`: how often.
+    `extra_files`: a file is open besides the usual three, so that output may go elsewhere than it seems.
+    """
 
     def __init__(self) -> None:
         self.findings = Findings()
@@ -45,10 +53,18 @@ class Reader:
         self.commands: dict[tuple[str, ...], None] = {}
         self.called: set[str] = set()
         self.assigned: Counter[str] = Counter()
-        self.traps: list[tuple[Text, Scene]] = []
+        self.traps: list[tuple[Text, Scene, bool]] = []
         self.places: set[places.Folders] = set()
+        self.visited: places.Folders = frozenset()
+        self.moves = 0
+        self.fixed: set[str] = set()
+        self.locals: list[set[str]] = []
+        self.exports_all = False
+        self.extra_files = False
         self.steps = 0
         self.depth = 0
+        self._ways: list[tuple[object, list[Scene]]] = []
+        self._stops: list[tuple[object, list[Scene]]] = []
 
     def line(self, code: str, scene: Scene, *, holes: bool = False) -> Text:
         """Read a whole line; what it prints. Raises UnreadableError."""
@@ -72,11 +88,21 @@ class Reader:
         """Read what runs at the end or may be run by a name that was not seen: traps, functions not called."""
         while self.traps or self.functions.keys() - self.called:
             traps, self.traps = self.traps, []
-            for code, then in traps:
+            for code, then, at_the_end in traps:
                 then.values = {name: value for name, value in then.values.items() if self.assigned[name] < 2}
+                then.folders = then.sure = union(then.folders, union(self.visited, scene.folders))
+                control.set_positional(then, None)
+                before, counts, moves = then.copy(), self.assigned.copy(), self.moves
                 self.code(code, then, "a trap")
+                changed = any(counts[name] for name in self.assigned if self.assigned[name] > counts[name])
+                changed |= self.moves > moves or not before.same(then, values=False)
+                if changed and not at_the_end:
+                    why = "a trap changes folders or variables while the line runs"
+                    self.findings.everything(code.shown()[:200], why)
             for name in sorted(self.functions.keys() - self.called):
-                self.call_function(name, Scene(scene.folders, scene.folders), [], known=False)
+                where = union(scene.folders, self.visited)
+                then = Scene(where, where, changed=scene.changed, defined=frozenset(self.functions))
+                self.call_function(name, then, [], known=False)
 
     def step(self, work: int = 1) -> None:
         """Count the work, so that a line cannot make it endless. Raises UnreadableError."""
@@ -88,9 +114,16 @@ class Reader:
         """Read a word as a line; when it is not known, it could do anything."""
         if code.literal is not None:
             return self.line(code.literal, scene)
-        if not code.many and all(part.kind in {"lit", "name"} for part in code.parts):
-            spelled = "".join(part.text if part.kind == "lit" else "\ue000" for part in code.parts)
-            return self.line(spelled, scene, holes=True)
+        variants = code.variants() or () if not code.many else ()
+        if variants and all(part.kind in {"lit", "name"} for variant in variants for part in variant.parts):
+            ways = [scene.copy() for _ in variants]
+            for variant, way in zip(variants, ways, strict=True):
+                spelled = "".join(part.text if part.kind == "lit" else HOLE for part in variant.parts)
+                output = self.line(spelled, way, holes=True)
+            scene.become(ways[0])
+            for way in ways[1:]:
+                scene.join(way)
+            return output if len(ways) == 1 else ANY
         self.findings.everything(code.shown()[:200] or what, f"{what} runs commands that cannot be told from here")
         return ANY
 
@@ -102,11 +135,41 @@ class Reader:
             raise UnreadableError("is too deeply nested")
         before = {key: value for key, value in scene.values.items() if key.isdigit() or key == "@"}
         control.set_positional(scene, args if known else None)
-        for body in self.functions[name]:
-            self.statement(body, scene)
+        self.locals.append(set())
+        ways = [scene.copy() for _ in self.functions[name]]
+        for body, way in zip(list(self.functions[name]), ways, strict=True):
+            self.framed(functools.partial(self.statement, body), way)
+        scene.become(ways[0])
+        for way in ways[1:]:
+            scene.join(way)
+        for local in self.locals.pop():
+            scene.set(local, ANY)
         control.set_positional(scene, None)
         scene.values |= before
         self.depth -= 1
+
+    def framed(self, walk: Callable[[Scene], object], scene: Scene) -> None:
+        """Walk a loop's or a function's body, which `break` and the like may leave in the middle."""
+        left: list[Scene] = []
+        self._ways.append((scene.shell, left))
+        try:
+            walk(scene)
+        finally:
+            self._ways.pop()
+        for way in left:
+            scene.join(way)
+
+    def leave(self, scene: Scene) -> None:
+        """Note that a `break`, `continue` or `return` may go on behind any of the bodies that are being walked."""
+        for shell, left in self._ways:
+            if shell is scene.shell and not (left and left[-1].same(scene)):
+                left.append(scene.copy())
+
+    def may_stop(self, scene: Scene) -> None:
+        """Note that bash may give up what stands here, and go on with the next line of the whole text."""
+        for shell, left in self._stops:
+            if shell is scene.shell and not (left and left[-1].same(scene)):
+                left.append(scene.copy())
 
     # What expanding needs.
 
@@ -119,7 +182,7 @@ class Reader:
         outputs = []
         for child in statements:
             if child.type == "file_redirect":
-                self._redirect(child, inside, node, silent=False)
+                redirect(child, inside, node, self, silent=False)
                 outputs.append(ANY)
             else:
                 outputs.append(self.statement(child, inside))
@@ -127,9 +190,11 @@ class Reader:
 
     def arithmetic(self, node: Node, scene: Scene) -> None:
         control.arithmetic(node, scene, self)
+        if control.may_fail(node, scene):
+            self.may_stop(scene)
 
-    def count_assignment(self, name: str) -> None:
-        self.assigned[name] += 1
+    def assign(self, name: str, value: Value, shown: str, scene: Scene) -> None:
+        assign.assigned(name, value, shown, scene, self)
 
     # Statements.
 
@@ -157,11 +222,21 @@ class Reader:
             self.arithmetic(node, scene)
             return _NOTHING
         outputs: list[Text] = []
+        row, stopped = 0, list[Scene]()
+        self._stops.append((scene.shell, stopped))
         for child in node.children:
             if child.type in _SKIPPED or child.type in {"else", "elif"}:
                 continue
+            if child.start_point.row > row and node.type == "program":
+                stopped.clear()
+            row = child.end_point.row
             background = child.next_sibling is not None and child.next_sibling.type == "&"
             outputs.append(self.statement(child, scene.copy() if background else scene))
+            if background:
+                scene.set("!", NAME)
+            for way in stopped if node.type == "program" else ():
+                scene.join(way)
+        self._stops.pop()
         return outputs[0] if len(outputs) == 1 else ANY if outputs else _NOTHING
 
     def _list(self, node: Node, scene: Scene) -> Text:
@@ -187,13 +262,27 @@ class Reader:
     def _pipeline(self, node: Node, scene: Scene) -> Text:
         return self.pipe([child for child in node.children if child.type not in {"|", "|&", "comment"}], scene)
 
-    def pipe(self, stages: list[Node], scene: Scene, stdin: Text | None = None) -> Text:
-        """Walk the stages of a pipeline, each in a shell of its own, each reading what the last one prints."""
+    def pipe(
+        self,
+        stages: list[Node],
+        scene: Scene,
+        stdin: Text | None = None,
+        last: Callable[[Node, Scene], Text] | None = None,
+    ) -> Text:
+        """Walk the stages of a pipeline, each in a shell of its own, each reading what the last one prints.
+
+        `last` walks the last of them.
+        """
         output = stdin
         for stage in stages:
             inside = scene.copy()
-            inside.stdin = output if output is not None else scene.stdin
-            output = self.statement(stage, inside)
+            if output is not None:
+                inside.stdin = output
+            output = (
+                last(stage, inside) if last is not None and stage is stages[-1] else self.statement(stage, inside)
+            )
+            if stage.next_sibling is not None and stage.next_sibling.type == "|&":
+                output = ANY
         return output or ANY
 
     def _negated_command(self, node: Node, scene: Scene) -> Text:
@@ -208,27 +297,41 @@ class Reader:
         return self._redirected(body, redirects, scene, node)
 
     def _redirected(self, body: Node | None, redirects: list[Node], scene: Scene, node: Node) -> Text:
-        """Walk a statement with redirections. Behind a list they belong to its last command."""
+        """Walk a statement with redirections. Behind a list or a pipeline they belong to its last command."""
         if body is not None and body.type == "list":
             self.statement(body.children[0], scene)
             last = body.children[-1]
             self.after(body.children[1].type, lambda then: self._redirected(last, redirects, then, node), scene)
             return ANY
+        if body is not None and body.type == "negated_command":
+            self._redirected(body.named_children[-1], redirects, scene, node)
+            scene.sure = scene.folders
+            return ANY
+        if body is not None and body.type == "pipeline":
+            stages = [child for child in body.children if child.type not in {"|", "|&", "comment"}]
+            return self.pipe(
+                stages, scene, last=lambda stage, then: self._redirected(stage, redirects, then, node)
+            )
         silent = body is None or _SILENT.fullmatch(text_of(body)) is not None
-        stdin, extra = self._redirects(redirects, scene, node, silent=silent)
+        stdin, extra = redirected(redirects, scene, node, self, silent=silent)
         if body is not None and any(dash_before(redirect) for redirect in redirects):
             extra = [lit("-"), *extra]
         output = ANY
-        kept, scene.stdin = scene.stdin, stdin if stdin is not None else scene.stdin
+        kept = scene.stream
+        scene.stdin = stdin if stdin is not None else scene.stdin
+        if stdin is None:
+            scene.stream = kept
         if body is not None and body.type == "command":
             output = self._command(body, scene, extra)
         elif body is not None:
             output = self.statement(body, scene)
-        scene.stdin = kept
-        if any(re.match(r"1?(>|&>)", text_of(redirect)) for redirect in redirects):
-            output = _NOTHING
-        for redirect in redirects:
-            output = self._behind_document(redirect, scene, output)
+        scene.stream = kept
+        if body is not None and re.match(r"\\?exec\b|(command|builtin)\s", text_of(body)) and stdin is not None:
+            scene.stdin = ANY
+        plain = body is not None and body.type == "command"
+        output = seen_through(redirects, output, self, plain=plain)
+        for each in redirects:
+            output = self._behind_document(each, scene, output)
         return output
 
     def _behind_document(self, node: Node, scene: Scene, output: Text) -> Text:
@@ -248,56 +351,6 @@ class Reader:
     def _right_of(self, sign: str, right: Node, scene: Scene) -> None:
         self.after(sign, lambda then: self.statement(right, then), scene)
 
-    # Redirections.
-
-    def _redirects(
-        self, redirects: list[Node], scene: Scene, node: Node, *, silent: bool
-    ) -> tuple[Text | None, list[Text]]:
-        """What the command reads, and words of it that the tree hangs below its redirections."""
-        stdin: Text | None = None
-        extra: list[Text] = []
-        for redirect in redirects:
-            if redirect.type == "file_redirect":
-                found, words = self._redirect(redirect, scene, node, silent=silent)
-                extra += words
-                stdin = found if found is not None else stdin
-            elif redirect.type == "herestring_redirect":
-                stdin = joined(
-                    *(text_from(c, scene, self) for c in redirect.named_children if is_word(c)), lit("\n")
-                )
-            else:
-                stdin = document(redirect, scene, self)
-                for child in redirect.children:
-                    if child.type in {"file_redirect", "herestring_redirect"}:
-                        found, words = self._redirects([child], scene, node, silent=silent)
-                        extra += words
-                    elif is_word(child):
-                        extra += words_of(child, scene, self)
-        return stdin, extra
-
-    def _redirect(self, node: Node, scene: Scene, whole: Node, *, silent: bool) -> tuple[Text | None, list[Text]]:
-        """Note what one redirection does; what is read through it (ANY, if a file), and further words."""
-        sign = next(child.type for child in node.children if child.type != "file_descriptor")
-        targets = [child for child in node.children if is_word(child) and child.type != "file_descriptor"]
-        if not targets:
-            return None, []
-        words = words_of(targets[0], scene, self)
-        target = words[0] if len(words) == 1 else ANY
-        extra = [word for child in targets[1:] for word in words_of(child, scene, self)]
-        shown = text_of(whole)[:200]
-        if target.wild and (not target.prefix or target.prefix.startswith("/dev/")):
-            self.findings.add({Effect.NETWORK}, shown, "may open /dev/tcp")
-        if sign in {"<&", ">&"} and re.fullmatch(r"\d+-?|-", target.literal or ""):
-            return None, extra
-        if sign.startswith("<"):
-            self.findings.add(places.reading(target, scene.folders), shown, "reads from there")
-            return target.output or (ANY if target.literal != "/dev/null" else _NOTHING), extra
-        effects = places.writing(target, scene.folders)
-        self.findings.add(effects, shown, f"writes to {target.shown()[:80] or 'a file'}")
-        if silent and ">>" not in sign and effects:
-            self.findings.add({Effect.DESTROY}, shown, f"empties {target.shown()[:80]}")
-        return None, extra
-
     # Commands.
 
     def _command(self, node: Node, scene: Scene, extra: list[Text] | None = None) -> Text:
@@ -313,15 +366,22 @@ class Reader:
             elif is_word(child) or child.type in {"$", "==", "=~", "(", ")"}:
                 if child.start_byte == end:
                     self._joined_words(node, child)
-                words += (
-                    [lit("$")] if child.type == "$" else words_of(child, scene, self) if is_word(child) else [ANY]
-                )
+                words += self._words(child, scene)
             elif child.type not in {"comment", "file_redirect", "herestring_redirect", "heredoc_redirect"}:
                 raise UnreadableError(f"holds {child.type}, which cannot be read for certain")
             end = child.end_byte
         words += extra or []
         shown = text_of(node)
         return self.command(words, assignments, redirects, scene, shown)
+
+    def _words(self, node: Node, scene: Scene) -> list[Text]:
+        """The words of a node, each of which may be none where patterns that match nothing are none."""
+        if not is_word(node):
+            return [lit("$")] if node.type == "$" else [ANY]
+        words = words_of(node, scene, self)
+        if scene.vanishing and (node.type != "string" or "@" in text_of(node)):
+            return [Text(w.parts, many=True) if any(p.kind == "glob" for p in w.parts) else w for w in words]
+        return words
 
     def _joined_words(self, node: Node, child: Node) -> None:
         """Two words that touch are one to the shell; only `$"…"` is known to look like that."""
@@ -333,11 +393,14 @@ class Reader:
         self, words: list[Text], assignments: list[Node], redirects: list[Node], scene: Scene, shown: str
     ) -> Text:
         """One simple command: its redirections, its assignments, then what it is."""
-        stdin, kept = None, scene.stdin
+        stdin, kept = None, scene.stream
         if redirects:
-            stdin, extra = self._redirects(redirects, scene, redirects[0].parent or redirects[0], silent=not words)
+            stdin, extra = redirected(
+                redirects, scene, redirects[0].parent or redirects[0], self, silent=not words
+            )
             words = words + extra
-        scene.stdin = stdin if stdin is not None else scene.stdin
+        if stdin is not None:
+            scene.stdin = stdin
         try:
             if not words:
                 for assignment in assignments:
@@ -345,19 +408,28 @@ class Reader:
                 return _NOTHING
             for assignment in assignments:
                 name, value = assign.assignment(assignment, scene, self)
-                if not (name == "IFS" and words[0].literal == "read"):
+                if not (name == "IFS" and words[0].literal == "read" and "read" not in self.functions):
                     assign.exported(name, value, shown, scene, self)
-            return judge(Call(self, scene, words, shown))
+                    scene.set(name, ANY)  # in some shells also afterwards
+            output = judge(Call(self, scene, words, shown))
+            return seen_through(redirects, output, self, plain=True)
         finally:
-            scene.stdin = kept
+            scene.stream = kept
+            if stdin is not None and words and words[0].literal in {"exec", "command", "builtin"}:
+                scene.stdin = ANY
 
     def _function_definition(self, node: Node, scene: Scene) -> Text:
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
         if name is None or body is None:
             raise UnreadableError("has a function that cannot be read for certain")
-        self._redirects([c for c in node.children if c.type.endswith("_redirect")], scene, node, silent=False)
-        self.functions.setdefault(text_of(name), []).append(body)
-        self.called.discard(text_of(name))
+        redirected([c for c in node.children if c.type.endswith("_redirect")], scene, node, self, silent=False)
+        called = text_of(name)
+        if called in assign.DECLARES:
+            raise UnreadableError(f"gives {called} another meaning")
+        bodies = self.functions.setdefault(called, [])
+        bodies += [body] if body not in bodies else []
+        self.called.discard(called)
+        scene.defined |= {called}
         return _NOTHING
 
 
@@ -365,9 +437,16 @@ def _either(one: places.Folders, other: places.Folders) -> places.Folders:
     return None if one is None or other is None else one | other
 
 
+_TELLS = re.compile(r"(echo|printf|:)(\s([^$`(;&|\n]|\$\w)*(>&2)?)?")
+
+
 def _leaves(node: Node) -> bool:
-    """Does the shell end here?"""
-    last = node.named_children[-1] if node.type == "compound_statement" and node.named_children else node
+    """Does the shell end here, whatever happens?"""
+    *others, last = node.named_children if node.type == "compound_statement" and node.named_children else [node]
+    if last.next_sibling is not None and last.next_sibling.type == "&" and last is not node:
+        return False
+    if not all(_TELLS.fullmatch(text_of(other)) for other in others):
+        return False
     return last.type == "command" and re.fullmatch(r"exit(\s+\d+)?", text_of(last)) is not None
 
 

@@ -47,9 +47,11 @@ def environment(call: Call, row: Row) -> None:
         if words and words[0].may_be_option():
             environment(Call(call.reader, call.scene, [call.words[0], *words], call.shown), row)
             return
-    while words and re.match(r"\w+=", words[0].prefix):
+    while words and "=" in words[0].prefix:
         word = words.pop(0)
         name = word.prefix.partition("=")[0]
+        if not re.fullmatch(r"[A-Za-z_]\w*", name):
+            call.everything(f"{name[:40]} may be a function for a shell")
         exported(name, word.cut(len(name) + 1), call.shown, call.scene, call.reader)
     if any(item.name in {"-C", "--chdir"} for item in items):
         call.scene.go(None)

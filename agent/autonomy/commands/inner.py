@@ -66,6 +66,7 @@ WRAPPERS = _wrappers(
     xargs | -0 -r -t -p -x --null --no-run-if-empty | -a -d -E -I -L -n -P -s --max-args --delimiter | 0
     parallel | -k -0 --keep-order --no-notice | -j -n -N -I -a -C --jobs --colsep | 0
     busybox toybox rlwrap | | | 0
+    jobs | -l -n -p -r -s -x | | 0
     npx bunx pnpx uvx pipx-run | -y --yes | -p --package --from --with | 0
     """
 )
