@@ -219,11 +219,11 @@ class Disk:
             Gauge(size, 1 << 20, HOST_FLOOR_BYTES, free_bytes),
             Gauge(files, 64, HOST_FLOOR_FILES, free_files),
         ]
-        self.next_count = time.monotonic()
+        self.next_count = time.monotonic() + COUNT_EVERY
 
     def due(self, busy: bool) -> "list[float]":
-        """When something is to be done, if anything runs, or it has to be known what is there."""
-        return [self.next] if self.gauges and (busy or self.settling or self.given is None) else []
+        """When something is to be done, if anything runs, or it has to be known what it left."""
+        return [self.next] if self.gauges and (busy or self.settling) else []
 
     def on_time(self, busy: bool) -> None:
         """Look, or count a little, if it is time to."""
@@ -248,7 +248,10 @@ class Disk:
             self.end()
             return
         suspicious = [gauge.suspicious(left) for gauge, left in zip(self.gauges, lefts)]  # noqa: B905
-        if any(suspicious) or now >= self.next_count:
+        # The first count comes early, so that little of what it finds can be new; but not before anything is
+        # written, since in a large image it is a second of work.
+        early = self.given is None and gone(self.gauges[0].begun, lefts[0]) >= self.gauges[0].slack
+        if any(suspicious) or early or now >= self.next_count:
             self.count = Count({os.getpid()} | self.own())
         else:
             self.next = now + LOOK_EVERY
