@@ -18,6 +18,10 @@ MAX_BYTES = 4 << 30
 """Bytes that they may take of the disk, all together."""
 REBASE_BYTES = 4 << 20
 """A first checkpoint above this is gone on from at once: what it holds need not be saved again by later ones."""
+GO_ON_BYTES = 16 << 20
+"""A later one above this, too, where nothing is lost by it; saving less again costs less than going on. What was
+gone on from stays on the disk though its checkpoint is dropped, so it may come to MAX_BYTES in all.
+"""
 
 
 def prefix_of(session: str) -> str:
@@ -73,9 +77,25 @@ class Checkpoints:
         self._backend, self._sandbox, self._session = backend, sandbox, session
         self._events, self._record, self._note = events, record, note
         self._told: set[str] = set()
+        self._may_lie_below = MAX_BYTES
 
     async def make(self, before: str) -> CheckpointMade | str:
-        """Save the file state; or why that was not possible, in words. Raises SandboxLost."""
+        """Save the file state, and see that what it holds need not be saved again; or why it was not possible.
+
+        Raises SandboxLost.
+        """
+        made = await self._make(before)
+        if isinstance(made, CheckpointMade) and before != END and GO_ON_BYTES < made.bytes <= self._may_lie_below:
+            try:
+                if await self._sandbox.go_on_from(as_checkpoint(made)):
+                    self._may_lie_below -= made.bytes
+            except SandboxLost:
+                raise
+            except SandboxError as error:
+                self._tell(f"checkpoints stay slow: {error}")
+        return made
+
+    async def _make(self, before: str) -> CheckpointMade | str:
         start = time.monotonic()
         try:
             made = await self._sandbox.checkpoint(before)
@@ -94,7 +114,7 @@ class Checkpoints:
 
     async def make_first(self, before: str) -> None:
         """Save the file state of a sandbox that nothing runs in yet, and see that later ones are quick."""
-        made = await self.make(before)
+        made = await self._make(before)
         if self._backend.incremental:
             return
         if isinstance(made, CheckpointMade) and made.bytes > REBASE_BYTES:

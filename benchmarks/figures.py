@@ -82,6 +82,7 @@ TARGETS = (
     Target(subject="ready", what="ready", limit=350),
     Target(subject="ready", what="ready", limit=25, contender="bridle, from the pool"),
     Target(subject="checkpoints", what="checkpoint, little changed", limit=300),
+    Target(subject="checkpoints", what="checkpoint, little changed after 200 MB", limit=300),
     Target(subject="checkpoints", what="restore, little changed", limit=1000),
     Target(subject="checkpoints", what="fork, little changed", limit=1000),
     Target(subject="output", what="host memory for 200 MB of output", limit=20, unit="MB"),

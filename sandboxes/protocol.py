@@ -447,6 +447,14 @@ class Sandbox(Protocol):
         then as before. A sandbox that was lost is restored too; one that was closed is not.
         """
 
+    async def go_on_from(self, checkpoint: Checkpoint) -> bool:
+        """Restore what was just saved, so that later checkpoints cost less, if nothing is lost by it.
+
+        It does nothing and is False where they cost no more anyway, where a command runs or a background process
+        lives or is remembered, and where files lie in what is no part of a checkpoint. Raises SandboxError as
+        `restore` does.
+        """
+
     async def fork(self, run_id: str, checkpoint: Checkpoint | None = None) -> Sandbox:
         """Another sandbox like this one, from `checkpoint` or from the files as they are now.
 

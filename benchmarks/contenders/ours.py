@@ -159,6 +159,9 @@ class Bridle:
     def restore(self) -> None:
         self._do(self.box.restore(self._saved[-1]))
 
+    def go_on(self) -> None:
+        self._do(self.box.go_on_from(self._saved[-1]))
+
     def fork(self) -> None:
         self._fork = self._do(self.box.fork(self._spec.run_id, self._saved[-1]))
 
