@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
+import ssl
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +30,7 @@ T = TypeVar("T")
 ENGINE_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 120
+CHUNK = 1 << 16
 
 
 class Engine:
@@ -60,7 +63,7 @@ class Engine:
                 try:
                     settings = docker.utils.kwargs_from_env(environment=environment)
                     client = docker.APIClient(**settings, version="auto", timeout=CONNECT_SECONDS)
-                except ENGINE_ERRORS as e:
+                except (*ENGINE_ERRORS, *_ssh_errors(self.address)) as e:
                     raise self.unavailable(e) from e
                 client.timeout = ANSWER_SECONDS
                 self._client = client
@@ -88,6 +91,16 @@ class Engine:
         if isinstance(error, docker.errors.APIError) and error.response is not None:
             return SandboxUnavailable(
                 f"The Docker engine at {where} refused: {explanation(error)}; see `bridle doctor`."
+            )
+        if any(isinstance(r, ssl.SSLError) for r in reasons) or "SSLError" in text:
+            return SandboxUnavailable(
+                f"The Docker engine at {where} and you do not believe each other's certificates "
+                f"({explanation(error)}); see DOCKER_CERT_PATH, and REQUESTS_CA_BUNDLE, which comes before it."
+            )
+        if not any(isinstance(r, OSError) for r in reasons):  # nothing was tried
+            mend = "pip install 'bridle[ssh]', or " if "paramiko" in text else ""
+            return SandboxUnavailable(
+                f"The Docker engine at {where} cannot be used: {explanation(error)}; {mend}see `bridle doctor`."
             )
         return SandboxUnavailable(
             f"No Docker engine answers at {where}; start it (`sudo systemctl start docker`), point DOCKER_HOST "
@@ -143,7 +156,8 @@ def lost_or_unavailable(engine: Engine, name: str, error: BaseException) -> Sand
 def plain_socket(stream: Any) -> tuple[socket.socket, bytes]:
     """A socket of our own for what the SDK hands out, and the bytes its HTTP reader had taken already.
 
-    Sockets are duplicated; what is none (TLS, SSH) is copied to and from one end of a socket pair by threads.
+    Sockets are duplicated; what is none (TLS, SSH) is copied to and from one end of a socket pair by threads. For
+    TLS that is one thread: one that waits to read would hold up, or race with, another that writes.
     """
     inner = getattr(stream, "_sock", None)
     if type(inner) is socket.socket:
@@ -153,10 +167,50 @@ def plain_socket(stream: Any) -> tuple[socket.socket, bytes]:
         # The HTTP reader reads ahead; without this the first bytes of a quick answer are lost.
         return ours, bytes(stream._response.raw._fp.fp.peek())
     ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    if isinstance(stream, ssl.SSLSocket):
+        stream.setblocking(False)
+        threading.Thread(target=_carry, args=(stream, theirs, _read_ahead(stream)), daemon=True).start()
+        return ours, b""
     threading.Thread(target=_copy_out, args=(stream, theirs), daemon=True).start()
     threading.Thread(target=_copy_in, args=(stream, theirs), daemon=True).start()
-    ours.setblocking(False)
     return ours, b""
+
+
+def _read_ahead(stream: Any) -> bytes:
+    """What the HTTP reader took already of a stream that does not block."""
+    with contextlib.suppress(ssl.SSLWantReadError):
+        return bytes(stream._response.raw._fp.fp.peek())
+    return b""
+
+
+def _carry(stream: ssl.SSLSocket, ours: socket.socket, early: bytes) -> None:
+    """Carry bytes both ways until either end is over; who does not read holds up only who sends to them."""
+    ours.setblocking(False)
+    inward, outward, ended = bytearray(early), bytearray(), False
+    with contextlib.suppress(*ENGINE_ERRORS), stream, ours:
+        while inward or not ended:
+            reading = [
+                *([ours] if len(outward) < CHUNK else []),
+                *([stream] if len(inward) < CHUNK and not ended else []),
+            ]
+            writing = [*([ours] if inward else []), *([stream] if outward else [])]
+            more = stream in reading and stream.pending()
+            can_read, can_write, _ = select.select(reading, writing, [], 0 if more else None)
+            if ours in can_read:
+                if not (data := ours.recv(CHUNK)):
+                    return
+                outward += data
+            if more or stream in can_read:
+                with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    data = stream.recv(CHUNK)
+                    inward += data
+                    ended = not data
+            if outward and stream in can_write:
+                with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    del outward[: stream.send(bytes(outward[:CHUNK]))]
+            if inward and ours in can_write:
+                del inward[: ours.send(inward)]
 
 
 def _copy_out(stream: Any, to: socket.socket) -> None:
@@ -175,6 +229,17 @@ def _copy_in(stream: Any, source: socket.socket) -> None:
             send(data)
     with contextlib.suppress(*ENGINE_ERRORS):
         stream.close()
+
+
+def _ssh_errors(address: str) -> tuple[type[Exception], ...]:
+    """What the SDK lets through where it speaks SSH."""
+    if not address.startswith("ssh://"):
+        return ()
+    try:
+        import paramiko
+    except ImportError:
+        return ()
+    return (paramiko.SSHException,)
 
 
 def socket_path(address: str) -> Path | None:
