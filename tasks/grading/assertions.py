@@ -56,6 +56,8 @@ def best(found: list[Change]) -> list[Change]:
 def certain(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Statements that run whenever the test passes, each at least once."""
     for node in body:
+        if isinstance(node, Function | ast.ClassDef):
+            continue
         if isinstance(node, ast.With | ast.AsyncWith):
             yield node
             if not any(_swallows(item) for item in node.items):

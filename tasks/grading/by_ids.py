@@ -30,6 +30,7 @@ from sandboxes.protocol import GIVEN, WORKSPACE, ExecResult, Sandbox
 from tasks.environments.prepare import Prepared
 from tasks.format.task import Task
 from tasks.grading.fresh import withstood
+from tasks.grading.imports import installed, needs_workspace
 from tasks.grading.inside.strict_equality import MESSAGE
 from tasks.grading.integrity import Flag
 from tasks.grading.junit import TestResult, judge
@@ -200,13 +201,15 @@ async def _run(
     await asyncio.to_thread(pack_for_ids, prepared.task, kit, place, _by_file(chosen))
     await sandbox.give(kit)
     kit.unlink()
-    for path, text in in_place(sources, _by_file(chosen)).items() if own else ():
+    for path, text in in_place(sources, place, _by_file(chosen)).items() if own else ():
         await sandbox.write(f"{WORKSPACE}/{path}", text.encode())
     paths = prepared.base.text_paths()
     source = any(path.startswith("src/") and path.endswith(".py") for path in paths)
     log = f"/tmp/{place}.log"  # noqa: S108 -- inside
     asked = {
         "workspace": [f"{WORKSPACE}/src", WORKSPACE] if source else [WORKSPACE],
+        "closed": not own and not needs_workspace(sources, paths),
+        "installed": [] if own else installed(sources, [*paths, *prepared.task.bridle.locations]),
         "tests": f"{GIVEN}/{place}/tests",
         "ids": list(dict.fromkeys(each.split("::", 1)[0] for each in ids)) if own else list(ids),
         "own": own,

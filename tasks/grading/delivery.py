@@ -22,6 +22,7 @@ from agent.repository.plumbing import GitFailed, run_git, split
 from agent.repository.stream import PatchProblem
 from sandboxes.protocol import AGENT_GID, AGENT_UID
 from tasks.environments.prepare import QUIET, Prepared
+from tasks.grading.imports import brought
 from tasks.grading.integrity import Flag, Guard, Touched, flags
 from tasks.grading.verdict import GraderProblem
 
@@ -63,7 +64,8 @@ def write_tree(prepared: Prepared, patch: Path, target: Path) -> Delivery:
             after = _entries(repository.root, env)
         except GitFailed as error:
             raise PatchProblem(f"the patch does not apply to the task's files: {error.text}") from error
-    guard = Guard((*table.protected, *map(_pattern, _own_tests(prepared))), table.editable, table.locations)
+    protected = (*table.protected, *map(_pattern, _own_tests(prepared)))
+    guard = Guard(protected, table.editable, table.locations, _brought(prepared))
     touched = [
         _touched(prepared, path, before.get(path), after.get(path))
         for path in sorted({*before, *after})
@@ -86,6 +88,14 @@ def write_tree(prepared: Prepared, patch: Path, target: Path) -> Delivery:
         whole = _with_tests(prepared, whole, prepared.task.test_patch)
     _write(prepared, whole, target)
     return Delivery(tuple(touched), tuple(put_back), tuple(flags(touched, guard)), _sources(prepared, whole))
+
+
+def _brought(prepared: Prepared) -> frozenset[str]:
+    """Modules that come with the tests, and that nothing new in the workspace may be called like."""
+    if prepared.task.bridle.tests == "workspace":
+        return frozenset()
+    texts = {name: path for name, path in prepared.task.tests.items() if path.suffix == ".py"}
+    return brought({name: path.read_text("utf-8", "replace") for name, path in texts.items()})
 
 
 def _own_tests(prepared: Prepared) -> set[str]:

@@ -44,7 +44,9 @@ TOOLS = frozenset(
     }
 )
 """Programs that a grader may start."""
-FRAMEWORK_MODULES = frozenset({"pytest", "_pytest", "pluggy", "iniconfig", "packaging", "exceptiongroup", "tomli"})
+FRAMEWORK_MODULES = frozenset(
+    {"pytest", "_pytest", "pluggy", "iniconfig", "packaging", "exceptiongroup", "tomli", "pygments", "hypothesis"}
+)
 SHADOWED = (sys.stdlib_module_names - {"test"}) | FRAMEWORK_MODULES
 """Modules that nothing of the workspace may stand in for, unless the task's own files do."""
 _PROSE = (".md", ".rst", ".txt", ".html", ".csv", ".json", ".jsonl", ".xml", ".svg")
@@ -110,11 +112,17 @@ class Guard:
     """Which paths come from the task: the usual ones and its own `protected`, without its `editable`.
 
     `named` are files that the task asks for: those may be called like a test or like a module of Python's.
+    `brought` are modules that its tests bring along.
     """
 
     def __init__(
-        self, protected: Iterable[str] = (), editable: Iterable[str] = (), named: Iterable[str] = ()
+        self,
+        protected: Iterable[str] = (),
+        editable: Iterable[str] = (),
+        named: Iterable[str] = (),
+        brought: Iterable[str] = (),
     ) -> None:
+        self._shadowed = SHADOWED.union(brought)
         self._protected = GitIgnoreSpec.from_lines((*PROTECTED, *protected))
         self._editable = GitIgnoreSpec.from_lines(editable)
         self.named = frozenset(named)
@@ -129,26 +137,25 @@ class Guard:
             return True
         if touched.deleted:
             return merged(touched.path, "", touched.base_text) is not None
-        return touched.path not in self.named and stands_in(touched)
+        return touched.path not in self.named and self.stands_in(touched)
+
+    def stands_in(self, touched: Touched) -> bool:
+        """Is it new, and would be found where a tool or a module of the grader's is looked for?"""
+        if touched.in_base:
+            return False
+        if _is_tool(touched):
+            return True
+        path = touched.path.removeprefix("src/")
+        top, _, rest = path.partition("/")
+        name = top.partition(".")[0]
+        is_module = rest == "__init__.py" if rest else top.endswith((".py", ".so"))
+        return is_module and name in self._shadowed
 
     def replaced(self, touched: Touched) -> str | None:
         """The text that is graded where only a part of a configuration file is the task's; None for all others."""
         if self._editable.match_file(touched.path) or touched.deleted:
             return None
         return merged(touched.path, touched.text, touched.base_text)
-
-
-def stands_in(touched: Touched) -> bool:
-    """Is it new, and would be found where a tool or a module of the grader's is looked for?"""
-    if touched.in_base:
-        return False
-    if _is_tool(touched):
-        return True
-    path = touched.path.removeprefix("src/")
-    top, _, rest = path.partition("/")
-    name = top.partition(".")[0]
-    is_module = rest == "__init__.py" if rest else top.endswith((".py", ".so"))
-    return is_module and name in SHADOWED
 
 
 def flags(delivery: Iterable[Touched], guard: Guard) -> list[Flag]:
@@ -167,7 +174,7 @@ def _of_one(touched: Touched, guard: Guard) -> Iterator[Flag]:
         if not touched.deleted and _is_planted(touched):
             yield Flag(name="integrity.hooks_planted", where=path)
         return
-    if kept and stands_in(touched):
+    if kept and guard.stands_in(touched):
         yield Flag(name="integrity.tools_shadowed", where=path)
     elif _HOOKS.match_file(path) and kept:
         yield Flag(name="integrity.hooks_planted", where=path)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tasks.format.task import Task
-from tasks.grading.strict import HELPER, strict
+from tasks.grading.strict import helper_name, strict
 from tasks.grading.twins import named_tests, turned
 
 _INSIDE = Path(__file__).parent / "inside"
@@ -24,7 +24,7 @@ def pack_for_ids(task: Task, target: Path, place: str, chosen: Turned) -> None:
     files, rng = task.tests, random.SystemRandom()
     with tarfile.open(target, "w") as tar:
         add(tar, f"{place}/run_tests.py", (_INSIDE / "run_tests.py").read_bytes())
-        add(tar, f"{place}/tests/{HELPER}.py", (_INSIDE / "strict_equality.py").read_bytes())
+        add(tar, f"{place}/tests/{helper_name(place)}.py", (_INSIDE / "strict_equality.py").read_bytes())
         if task.bridle.tests == "workspace":
             return
         if "pytest.ini" not in files:
@@ -33,14 +33,16 @@ def pack_for_ids(task: Task, target: Path, place: str, chosen: Turned) -> None:
             data = path.read_bytes()
             if path.suffix == ".py":
                 text = turned(data.decode("utf-8"), sorted(chosen.get(name, ())), rng)
-                data = strict(text).encode()
+                data = strict(text, helper_name(place)).encode()
             add(tar, f"{place}/tests/{name}", data, path.stat().st_mode & 0o777)
 
 
-def in_place(sources: Mapping[str, str], chosen: Turned) -> dict[str, str]:
+def in_place(sources: Mapping[str, str], place: str, chosen: Turned) -> dict[str, str]:
     """Test files for where they lie, strict, with the functions `chosen` turned round."""
-    rng = random.SystemRandom()
-    return {name: strict(turned(text, sorted(chosen.get(name, ())), rng)) for name, text in sources.items()}
+    rng, helper = random.SystemRandom(), helper_name(place)
+    return {
+        name: strict(turned(text, sorted(chosen.get(name, ())), rng), helper) for name, text in sources.items()
+    }
 
 
 def pack_for_script(task: Task, target: Path, chosen: Turned, rewards: str = REWARDS) -> None:

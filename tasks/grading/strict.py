@@ -9,30 +9,38 @@ import ast
 
 from agent.parsing import parse
 
-HELPER = "_bridle_strict_equality"
-"""The module that `tasks/grading/inside/strict_equality.py` is sent as, beside the tests."""
+
+def helper_name(place: str) -> str:
+    """The module that `tasks/grading/inside/strict_equality.py` is sent as, beside the tests at `place`.
+
+    Another one in each run: nothing of the workspace can be called like it.
+    """
+    return f"_bridle_{place}"
 
 
-def strict(source: str) -> str:
+def strict(source: str, helper: str) -> str:
     """The test file with every plain `a == b` asked strictly; as it is when it is no Python."""
     try:
         tree = parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return source
-    tree = ast.fix_missing_locations(_Strict().visit(tree))
+    tree = ast.fix_missing_locations(_Strict(helper).visit(tree))
     place = _after_head(tree.body)
-    imported = ast.Import(names=[ast.alias(name=HELPER, asname=None)])
+    imported = ast.Import(names=[ast.alias(name=helper, asname=None)])
     tree.body.insert(place, imported)
     return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
 
 
 class _Strict(ast.NodeTransformer):
+    def __init__(self, helper: str) -> None:
+        self._helper = helper
+
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         """`a == b` becomes a call; chains and other operators stay."""
         self.generic_visit(node)
         if len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
             return node
-        helper = ast.Attribute(value=ast.Name(id=HELPER, ctx=ast.Load()), attr="equal", ctx=ast.Load())
+        helper = ast.Attribute(value=ast.Name(id=self._helper, ctx=ast.Load()), attr="equal", ctx=ast.Load())
         call = ast.Call(func=helper, args=[node.left, node.comparators[0]], keywords=[])
         return ast.copy_location(call, node)
 

@@ -301,7 +301,10 @@ class Making:
         for name, each in names.items():
             write_task(place / name, self._content(each))
         tasks = [load_task(place / name) for name in names]
-        checked = {each.task: each for each in await check(tasks, {}, self.backend, work / "proof", self.jobs)}
+        checked = {
+            each.task: each
+            for each in await check(tasks, {}, self.backend, work / "proof", self.jobs, values=False)
+        }
         shutil.rmtree(work / "proof", ignore_errors=True)
         for name, each in names.items():
             if checked[name].problems or checked[name].left_out:

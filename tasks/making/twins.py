@@ -99,7 +99,7 @@ class Related:
     async def _prove(self, folder: Path, work: Path) -> None:
         """Keep a twin that can be believed."""
         try:
-            (found,) = await check([load_task(folder)], {}, self.backend, work / "proof", self.jobs)
+            (found,) = await check([load_task(folder)], {}, self.backend, work / "proof", self.jobs, values=False)
             problem = found.left_out or next(iter(found.problems), "")
         except UsageProblem as error:
             problem = str(error)

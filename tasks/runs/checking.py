@@ -1,5 +1,5 @@
 """Proving a task: the oracle passes, doing nothing fails, regrades agree, no cheat is accepted, and none of the
-task's own wrong solutions is either."""
+task's own wrong solutions is either. Of its tests some that failed before have to prove that it was solved."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from tasks.agents.work import Agent
 from tasks.environments.allowed import Allowed
 from tasks.environments.prepare import prepare
 from tasks.format.task import Task
+from tasks.grading.by_ids import proofs
+from tasks.grading.delivery import write_tree
 from tasks.grading.grade import GraderProblem
 from tasks.runs.copies import copies
 from tasks.runs.results import AttemptResult, attempt_folder
@@ -59,12 +61,14 @@ async def check(
     wrong: bool = True,
     regrades: int = 1,
     allowed: Allowed | None = None,
+    values: bool = True,
 ) -> list[Checked]:
     """Check each task, with its `wrong` solutions or without; what the runs left is below `out`.
 
     `cheats` are scripts by name.
 
-    The oracle's patch is graded `regrades` times more. Raises UsageProblem, SandboxError.
+    The oracle's patch is graded `regrades` times more. `values` says that tests have to compare plain values, too:
+    for tasks whose tests were written for them. Raises UsageProblem, SandboxError.
     """
     means = _Means(backend, out, jobs, allowed or Allowed())
     if without := next((task for task in tasks if task.solution is None), None):
@@ -84,6 +88,7 @@ async def check(
     checked = []
     for task in tasks:
         problems = [
+            *await _unproven(task, oracle[task.name], means, values=values),
             *_not(oracle[task.name], "pass", "the oracle"),
             *_not(nop[task.name], "fail", "doing nothing"),
             *again[task.name],
@@ -138,6 +143,37 @@ def _not(result: AttemptResult, wanted: str, who: str) -> list[str]:
     said = result.grade.detail if result.grade else result.detail
     flags = ", ".join(_flags(result))
     return [f"{who} comes out as {result.status}: {said}" + (f" ({flags})" if flags else "")]
+
+
+async def _unproven(task: Task, solved: AttemptResult, means: _Means, *, values: bool) -> list[str]:
+    """What is wrong with a task whose tests cannot tell who solved it from who forges their results.
+
+    Tests that lie in the workspace are as their repository has them: there an assertion that can be turned round
+    is enough.
+    """
+    if not task.bridle.expected or solved.grade is None:
+        return []
+    found = proofs(task, await _sources(task, means))
+    if not found:
+        return ["no test fails before the work: one that is in `expected` and not in `regression` has to"]
+    names = ", ".join(each.partition("::")[2] for each in found)
+    if not any(found.values()):
+        return [f"nothing can be turned round in the tests that fail before the work: a forger passes {names}"]
+    if "value" in found.values() or not values or task.bridle.tests == "workspace":
+        return []
+    where = "in its body or by what it hands to a helper of its file"
+    return [f"no test that fails before the work compares with a plain value, {where}: {names}"]
+
+
+async def _sources(task: Task, means: _Means) -> Mapping[str, str]:
+    """The Python files of a task's tests; of those in the workspace as they are when it is graded."""
+    if task.bridle.tests != "workspace":
+        files = {name: path for name, path in task.tests.items() if path.suffix == ".py"}
+        return {name: path.read_text("utf-8", "replace") for name, path in files.items()}
+    patch = attempt_folder(means.out / "oracle", task.name, 1) / "patch.diff"
+    folder = means.out / "proof" / task.name
+    prepared = await asyncio.to_thread(prepare, task, folder, means.allowed)
+    return (await asyncio.to_thread(write_tree, prepared, patch, folder / "tree.tar")).sources
 
 
 def _flags(result: AttemptResult) -> tuple[str, ...]:

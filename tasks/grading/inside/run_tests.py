@@ -2,14 +2,16 @@
 before pytest is.
 
 Standard input is JSON: `workspace` (folders of the code under test, for sys.path), `tests` (this run's test
-files), `ids`, `own` (the ids are of files in the workspace, to be run as the repository has it), `log` (where what
-is printed goes) and `nonce`. Standard output is a pipe to another user's process:
+files), `closed` (those import nothing of the workspace), `installed` (modules that come from the image where it
+has them), `ids`, `own` (the ids are of files in the workspace, to be run as the repository has it), `log` (where
+what is printed goes) and `nonce`. Standard output is a pipe to another user's process:
 the results go there as JUnit, and nothing else does.
 
 Threat model: the code under test runs in this process. What it can reach here it can change; the host believes
 only what comes out right for the tests and for their twins.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -31,8 +33,13 @@ def main() -> int:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
+    for name in asked["installed"]:
+        try:
+            importlib.import_module(name)
+        except Exception:  # noqa: BLE001, S112 -- not there, or not usable: then a test says so
+            continue
     tests = asked["tests"]
-    sys.path[:0] = [*asked["workspace"], tests]
+    sys.path[:0] = [tests, *([] if asked["closed"] else asked["workspace"])]
     os.chdir(asked["workspace"][-1])
     closed = [
         "-p",

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from agent.journal import CallStarted
 from tasks.environments.hidden import own_packages
+from tasks.grading.imports import brought, installed, needs_workspace
 from tasks.grading.inside.strict_equality import MESSAGE, equal
 from tasks.grading.integrity import Guard, Touched, flags
 from tasks.grading.junit import judge
 from tasks.grading.mining import mined
-from tasks.grading.strict import HELPER, strict
+from tasks.grading.strict import strict
 
 IDS = ["sub/test_a.py::TestIt::test_one[x.y::z]", "test_b.py::test_two"]
 
@@ -168,6 +169,44 @@ def test_whatever_a_pyproject_says_pytest_is_told_what_the_task_says(text: str) 
 )
 def test_each_rule_raises_its_flag(touched: Touched, flag: str) -> None:
     assert {each.name for each in flags([touched], Guard())} == {f"integrity.{flag}"}
+
+
+def test_what_the_tests_bring_along_is_stood_in_for_by_nothing() -> None:
+    texts = {
+        "test_a.py": "import streams\nfrom tools import x\n",
+        "streams.py": "",
+        "old.py": "",
+        "tools/x.py": "",
+    }
+    assert brought(texts) == {"streams", "tools"}
+    guard = Guard(brought=brought(texts))
+    for path in ("streams.py", "src/tools/__init__.py", "hypothesis/__init__.py"):
+        new = Touched(path, in_base=False, deleted=False, text="x")
+        assert guard.keeps(new)
+        assert [each.name for each in flags([new], guard)] == ["integrity.tools_shadowed"]
+    assert not guard.keeps(Touched("old.py", in_base=False, deleted=False, text="x"))
+
+
+def test_what_tests_use_comes_from_the_image_but_what_they_are_about_does_not() -> None:
+    texts = {"test_a.py": "import hypothesis.strategies, streams, json\nfrom records import x\n", "streams.py": ""}
+    assert installed(texts, ["records.py"]) == ["hypothesis"]
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "needed"),
+    [
+        ("import json\nfrom pathlib import Path\nimport pytest\nimport streams\n", [], False),
+        ("from records import merge\n", ["records.py"], True),
+        ("from records import merge\n", [], True),
+        ("import json\n", ["json.py"], True),
+        ("import json\n", ["src/json/__init__.py"], True),
+        ("import importlib\nx = importlib.import_module('records')\n", ["records.py"], True),
+        ("import sys\nsys.path.insert(0, 'lib')\n", [], True),
+        ("def test_it():\n    import records\n", [], True),
+    ],
+)
+def test_tests_that_import_nothing_of_the_workspace_are_known(text: str, base: list[str], needed: bool) -> None:
+    assert needs_workspace({"test_it.py": text, "streams.py": "import subprocess\n"}, base) is needed
 
 
 def test_what_stands_in_for_a_module_is_left_out_unless_the_task_asks_for_it() -> None:
@@ -374,7 +413,7 @@ def test_an_approximation_is_no_liar() -> None:
 
 def test_a_strict_test_file_means_the_same() -> None:
     source = '"""Doc."""\nfrom __future__ import annotations\n\ndef test_it():\n    assert 1 + 1 == 2 and 3 != 4\n'
-    made = strict(source)
-    assert f"{HELPER}.equal(1 + 1, 2)" in made
-    assert made.index("__future__") < made.index(f"import {HELPER}")
-    assert strict("def broken(:") == "def broken(:"
+    made = strict(source, "helper")
+    assert "helper.equal(1 + 1, 2)" in made
+    assert made.index("__future__") < made.index("import helper")
+    assert strict("def broken(:", "helper") == "def broken(:"

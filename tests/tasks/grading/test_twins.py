@@ -53,6 +53,13 @@ def test_name_of_a_value():
     assert double({"a": 1}) == WANTED
 
 
+def test_after_a_function_of_its_own():
+    def twice(number):
+        return double(number)
+
+    assert twice(2) == 4
+
+
 def test_by_a_helper():
     doubles(2, 4)
 
@@ -222,6 +229,7 @@ def test_a_file_tells_by_nothing_else_which_of_its_tests_are_twins() -> None:
     [
         ("test_value", "value"),
         ("test_by_a_helper", "value"),
+        ("test_after_a_function_of_its_own", "value"),
         ("test_both", "value"),
         ("test_member", "turned"),
         ("test_refused_by_a_helper", "turned"),
@@ -264,7 +272,7 @@ def test_a_test_may_come_from_another_file_or_from_a_function() -> None:
 
 def test_what_is_no_python_stays() -> None:
     assert turned("def broken(:", ["test_x"], random.Random(0)) == "def broken(:"
-    assert strict("def broken(:") == "def broken(:"
+    assert strict("def broken(:", "helper") == "def broken(:"
 
 
 values = st.recursive(

@@ -71,11 +71,10 @@ def lists():
 
 
 def shapes(size):
-    chance = random.Random(5)
     yield [Value(number) for number in range(size)]
     yield [Value(-number) for number in range(size)]
     yield [Value(7) for _ in range(size)]
-    yield [Value(chance.randint(0, 1000)) for _ in range(size)]
+    yield [Value(number * number * 7 % 1009) for number in range(size)]
     yield [Value(number % 50) for number in range(size)]
 
 
@@ -117,12 +116,24 @@ def test_the_first_of_equal_values():
 
 
 def test_maxima_is_linear():
-    for values in shapes(2000):
-        for width in (1, 2, 50, 1000, 2000):
-            assert len(limited(maxima, values, width)) == 2001 - width
+    def checked(width):
+        """A sum over the greatest values and their places, for each shape."""
+        found = [limited(maxima, values, width) for values in shapes(2000)]
+        return [sum(place * each.number for place, each in enumerate(one, 1)) % 9973 for one in found]
+
+    assert checked(1) == [5476, 4497, 4908, 3811, 4839]
+    assert checked(2) == [1076, 3324, 881, 8113, 1888]
+    assert checked(50) == [7760, 9422, 5304, 4982, 7209]
+    assert checked(1000) == [4992, 852, 11, 1584, 77]
+    assert checked(2000) == [1999, 0, 7, 1008, 49]
 
 
 def test_longest_within_is_linear():
-    for values in shapes(2000):
-        for spread in (-1, 0, 10, 300, 10**9):
-            assert len(limited(longest_within, values, spread)) == 2
+    def longest(spread):
+        return [limited(longest_within, values, spread) for values in shapes(2000)]
+
+    assert longest(-1) == [(0, 0), (0, 0), (0, 0), (0, 0), (0, 0)]
+    assert longest(0) == [(0, 1), (0, 1), (0, 2000), (504, 2), (0, 1)]
+    assert longest(10) == [(0, 11), (0, 11), (0, 2000), (71, 3), (0, 11)]
+    assert longest(300) == [(0, 301), (0, 301), (0, 2000), (498, 14), (0, 2000)]
+    assert longest(10**9) == [(0, 2000), (0, 2000), (0, 2000), (0, 2000), (0, 2000)]
