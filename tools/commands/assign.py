@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tools.commands.call import Call
+from tools.commands.control import hides
 from tools.commands.expand import is_word, text_from, words_of
 from tools.commands.grammar import UnreadableError
 from tools.commands.scene import DANGEROUS, SPECIAL, Scene, Value
@@ -38,6 +39,9 @@ def assigned(name: str, value: Value, shown: str, scene: Scene, reader: Reader) 
         reader.findings.add({Effect.NETWORK}, shown[:200], f"{name} sends requests to another host")
     if reader.exports_all:
         exported(name, value, shown, scene, reader)
+    if name in reader.numbers:
+        for text in value if isinstance(value, tuple) else (value,):
+            hides(text, shown, reader, scene)
     reader.assigned[name] += 1
     scene.changed |= _OF_THE_SHELL & {name}
     if name in reader.fixed or _READONLY.fullmatch(name):
@@ -48,7 +52,9 @@ def assigned(name: str, value: Value, shown: str, scene: Scene, reader: Reader) 
 def _run_later(name: str, value: Value, shown: str, reader: Reader) -> None:
     """Some variables hold commands, or a text in which the shell looks for them."""
     known = value.literal if isinstance(value, Text) else None
-    if name == "PROMPT_COMMAND":
+    if name in {"SHELLOPTS", "BASHOPTS"}:
+        reader.findings.everything(shown[:200], f"{name} changes how other shells read their commands")
+    elif name == "PROMPT_COMMAND":
         reader.code(value if isinstance(value, Text) else ANY, Scene(None), name)
     elif name in {"BASH_ENV", "ENV", "PS0", "PS1", "PS2", "PS4"}:
         unknown = known is None and name in {"BASH_ENV", "PS4"}
@@ -87,6 +93,8 @@ def assignment(node: Node, scene: Scene, reader: Reader) -> tuple[str, Value]:
         found = tuple(word for child in value.named_children for word in words_of(child, scene, reader))
         return name, (*scene.words(name), *found) if adds else found
     text = text_from(value, scene, reader)
+    if ":~" in text_of(value):
+        return name, ANY
     return name, joined(scene.text(name), text) if adds else text
 
 
@@ -94,18 +102,28 @@ def declaration_command(node: Node, scene: Scene, reader: Reader) -> Text:
     shown = text_of(node)
     keyword = node.children[0].type
     flags = "".join(re.findall(r"(?<=\s)[-+]([A-Za-z]+)", shown))
-    exports = keyword == "export" or "x" in flags
+    exports, wild = keyword == "export" or "x" in flags, scene.wild
     for child in node.children[1:]:
         if child.type == "variable_assignment":
             name, value = assignment(child, scene, reader)
+            if {"i", "n"} & set(flags):
+                reader.numbers.add(name)
+            if "n" in flags and not (isinstance(value, Text) and re.fullmatch(r"\w+", value.literal or "")):
+                reader.findings.everything(shown[:200], "gives a variable a name that is not known")
+            if {"a", "A"} & set(flags) and isinstance(value, Text) and _is_list(value):
+                reader.findings.everything(shown[:200], "evaluates a text in which a command can hide")
             assigned(name, ANY if keyword == "local" and not reader.locals else value, shown, scene, reader)
         elif child.type == "variable_name":
             name = text_of(child)
+            if {"i", "n"} & set(flags):
+                reader.numbers.add(name)
             if reader.locals and keyword in {"local", "declare", "typeset"}:
                 assigned(name, ANY, shown, scene, reader)
         else:
             for word in words_of(child, scene, reader) if is_word(child) else [ANY]:
+                known, scene.wild = scene.wild, False
                 _declared(word, keyword, scene, shown, reader)
+                wild, scene.wild = wild or scene.wild, known  # not before all of it is read
             continue
         if exports:
             exported(name, scene.value(name), shown, scene, reader)
@@ -113,6 +131,7 @@ def declaration_command(node: Node, scene: Scene, reader: Reader) -> Text:
             reader.locals[-1].add(name)
         if keyword == "readonly" or {"r", "i"} & set(flags):
             reader.fixed.add(name)
+    scene.wild = wild
     return _NOTHING
 
 
@@ -145,10 +164,17 @@ def _may_be_run(name: str, value: str, call: Call) -> None:
         only_worse(call, f"git {value.removeprefix('!')}", [])
 
 
+def _is_list(value: Text) -> bool:
+    """May it be a text that is taken for the elements of an array, and expanded once more?"""
+    known = value.literal
+    return value.wild if known is None else known.startswith("(") and re.search(r"[$`]", known) is not None
+
+
 def _declared(word: Text, keyword: str, scene: Scene, shown: str, reader: Reader) -> None:
     """A word of `declare`: options, or an assignment that the tree does not show as one."""
     known = word.literal
-    if keyword not in {"export", "readonly"} and (known is None or re.match(r"[^-+=]*\[", known)):
+    in_name = known is None or re.match(r"[^-+=]*\[", known) is not None
+    if (keyword not in {"export", "readonly"} and in_name) or re.search(r"=\(.*[$`]", known or "", re.DOTALL):
         reader.findings.everything(shown[:200], "declares a name in which a command can hide")
     if known is None or re.match(r"[-+]\w*[nluc]|[^-+].*[=\[]", known):
         scene.wild = True  # a name that stands for another, or one that is not known

@@ -46,6 +46,9 @@ class Walker(Protocol):
     def arithmetic(self, node: Node, scene: Scene) -> None:
         """Walk an arithmetic expression."""
 
+    def evaluate(self, value: Text, shown: str, scene: Scene) -> None:
+        """Note what looking for a variable of that name could run."""
+
     def assign(self, name: str, value: Value, shown: str, scene: Scene) -> None:
         """Note that the variable gets the value."""
 
@@ -60,7 +63,6 @@ def is_word(node: Node) -> bool:
 
 # A word in the making: parts (loose: unquoted), letters that stand unquoted (may be signs), and where it breaks.
 Atom = tuple[str, str | Part]
-_BREAK: Atom = ("break", "")
 _MANY: Atom = ("many", "")
 
 
@@ -89,10 +91,9 @@ def _fed(node: Node, scene: Scene) -> Scene:
 
 def text_from(node: Node, scene: Scene, walker: Walker) -> Text:
     """The one text that a node becomes where nothing is split: in assignments and `case`."""
-    words = words_of(node, scene, walker)
-    if len(words) == 1 and not words[0].many:
-        return words[0]
-    return _quoted(_atoms(node, scene, walker)) if node.type != "process_substitution" else ANY
+    if node.type == "process_substitution":
+        return words_of(node, scene, walker)[0]
+    return _quoted(_atoms(node, scene, walker))
 
 
 def _spread(node: Node, scene: Scene, walker: Walker) -> list[Text] | None:
@@ -113,10 +114,8 @@ def _quoted(atoms: list[Atom]) -> Text:
             pieces.append(Text((value,)))
         elif kind == "many":
             pieces.append(ANY)
-        elif kind != "break":
-            pieces.append(lit(value))
         else:
-            pieces.append(lit(" "))
+            pieces.append(lit(value))
     return joined(*pieces)
 
 
@@ -342,7 +341,7 @@ def _loose(value: Text, scene: Scene) -> list[Atom]:
         else:
             for piece in re.split(r"([ \t\n]+)", part.text):
                 if piece.isspace():
-                    found.append(_BREAK)
+                    found.append(("break", piece))
                 else:
                     found += [("sign" if char in "*?[]" else "quoted", char) for char in piece]
     return [_MANY] if value.many else found or [("nothing", "")]
@@ -381,7 +380,7 @@ def _closing(atoms: list[Atom], opened: int) -> list[int]:
 def _split(atoms: list[Atom]) -> list[Text]:
     """The words that atoms make, patterns recognised. Nothing at all, unquoted, is no word."""
     found: list[Text] = []
-    for start, end in pairwise([-1, *(at for at, atom in enumerate(atoms) if atom == _BREAK), len(atoms)]):
+    for start, end in pairwise([-1, *(at for at, (kind, _) in enumerate(atoms) if kind == "break"), len(atoms)]):
         word = atoms[start + 1 : end]
         if _MANY in word:
             before = word[: word.index(_MANY)]

@@ -15,6 +15,7 @@ from tools.commands.call import READ_ONLY, Call, Item, command_of, options, remo
 from tools.commands.findings import Findings
 from tools.commands.installs import installs
 from tools.commands.programs import SPECIAL
+from tools.commands.scene import Scene
 from tools.commands.table import Row, table
 from tools.commands.text import ANY, Part, Text, lit
 from tools.protocol import Effect, Effects
@@ -52,7 +53,16 @@ def judge(call: Call) -> Text:
     if len(call.reader.commands) < MAX_COMMANDS and None not in words:
         call.reader.commands[tuple(word or "" for word in words)] = None
     if name in call.reader.aliases:
-        _alias(call, name)
+        otherwise = call.scene.copy()
+        _alias(call, name, otherwise)
+        _function(call, name)
+        call.scene.join(otherwise)
+        return ANY
+    return _function(call, name)
+
+
+def _function(call: Call, name: str) -> Text:
+    """A command that may be a function; what it prints, as far as is known."""
     if name not in call.reader.functions:
         return _program(call, name)
     called = call.scene.copy()
@@ -73,6 +83,8 @@ def _program(call: Call, name: str) -> Text:
         call.add({Effect.RUN}, "runs a program by its path")
         _at_home(call)
     if row is None:
+        if assigns := re.match(r"([A-Za-z_]\w*)\+?=", name):  # behind `time` it is no command
+            call.reader.assign(assigns[1], ANY, call.shown, call.scene)
         _unknown(call)
         _use_input(call)
         return ANY
@@ -98,13 +110,13 @@ def _use_input(call: Call) -> None:
     stream.text = Text((Part("any"),), items=left.items if items else (), lines=left.lines if lines else ())
 
 
-def _alias(call: Call, name: str) -> None:
+def _alias(call: Call, name: str, scene: Scene) -> None:
     """What a name stands for that the line itself has set, with the words behind it."""
     code = call.reader.aliases.pop(name)  # within itself it is an ordinary name
     words = [shlex.quote(word.literal) if word.literal is not None else '"$bridle_unknown"' for word in call.args]
     if not code.is_literal:
         call.everything(f"what {name[:40]} stands for is not known")
-    call.reader.maybe_line(" ".join([code.literal or "", *words]), call.scene.copy())
+    call.reader.maybe_line(" ".join([code.literal or "", *words]), scene)
     call.reader.aliases[name] = code
 
 

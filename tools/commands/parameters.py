@@ -47,6 +47,8 @@ def expansion(node: Node, scene: Scene, walker: Walker) -> Text:
     if re.fullmatch(r"\$\{\w+\[[@*]\]\}", text):
         return MANY
     match = re.match(r"\$\{(\w+)(:?[-=+?]|##?|%%?|,,?|\^\^?|@|/|:)", text)
+    if indirect := re.match(r"\$\{!(\w+)(?![\w*@\[])", text):
+        walker.evaluate(simple(indirect[1], scene), text, scene)
     if match is None:
         walker.may_stop(scene)  # where bash takes it for a mistake
         return MANY if re.match(r"\$\{(!|[@*]|\w+\[)", text) else ANY

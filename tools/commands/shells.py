@@ -41,11 +41,12 @@ def shell(call: Call, row: Row) -> None:
             call.reader.code((item.value or ANY).output or ANY, call.scene.child(), call.name)
     if call.name not in _LIKE_SH:
         call.add({Effect.RUN}, f"{call.name} is a shell of another kind")
-    _options_of(call, call.scene.copy(), [word.literal for word in call.args[: _first(call.args, words)]])
+    started = _started(call)
+    _options_of(call, started, [word.literal for word in call.args[: _first(call.args, words)]])
     if args is None or any(item.kind == "unsure" for item in items):
         call.everything("which commands the shell runs cannot be told")
     elif "-c" in flags and words:
-        inside = _started(call)
+        inside = started
         control.set_positional(inside, words[2:])
         inside.set("0", words[1] if len(words) > 1 else ANY)
         call.reader.code(words[0], inside, call.name)
@@ -54,7 +55,7 @@ def shell(call: Call, row: Row) -> None:
     elif {"--version", "--help"} & flags:
         call.add({Effect.READ}, "tells about itself")
     else:
-        inside = _started(call)
+        inside = started
         control.set_positional(inside, words if "-s" in flags else words[1:])
         fed(call, inside, call.name)
 

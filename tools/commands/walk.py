@@ -40,7 +40,8 @@ class Reader:
     """Reads one line, and the lines in it. `functions` are those defined so far, each with all its bodies,
     `places` where commands run.
 
-    `assigned` counts assignments. `fixed`: variables that may not take what they are given. `locals`: for each
+    `assigned` counts assignments. `fixed`: variables that may not take what they are given, `numbers`:
+    those that evaluate it. `locals`: for each
     function that is being walked, the variables that are its own. `visited`: where the line went with `cd`,
     `moves`: how often.
     `extra_files`: a file is open besides the usual three, so that output may go elsewhere than it seems.
@@ -58,6 +59,7 @@ class Reader:
         self.visited: places.Folders = frozenset()
         self.moves = 0
         self.fixed: set[str] = set()
+        self.numbers: set[str] = set()
         self.locals: list[set[str]] = []
         self.exports_all = False
         self.extra_files = False
@@ -192,6 +194,9 @@ class Reader:
         control.arithmetic(node, scene, self)
         if control.may_fail(node, scene):
             self.may_stop(scene)
+
+    def evaluate(self, value: Text, shown: str, scene: Scene) -> None:
+        control.hides(value, shown, self, scene)
 
     def assign(self, name: str, value: Value, shown: str, scene: Scene) -> None:
         assign.assigned(name, value, shown, scene, self)
@@ -359,6 +364,8 @@ class Reader:
         redirects = [child for child in node.children if child.type.endswith("_redirect")]
         end = -1
         for child in node.children:
+            if child.type.endswith("_redirect") and child.start_byte == end and _is_number(child.prev_sibling):
+                raise UnreadableError("has a redirection that cannot be read for certain")
             if child.type == "variable_assignment":
                 assignments.append(child)
             elif child.type == "command_name":
@@ -431,6 +438,10 @@ class Reader:
         self.called.discard(called)
         scene.defined |= {called}
         return _NOTHING
+
+
+def _is_number(node: Node | None) -> bool:
+    return node is not None and text_of(node).isdecimal()
 
 
 def _either(one: places.Folders, other: places.Folders) -> places.Folders:

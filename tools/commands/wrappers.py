@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tools.commands.assign import exported
 from tools.commands.call import READ_ONLY, Call, Item, command_of, is_clear, operands, options, scan
 from tools.commands.places import is_most, moved
+from tools.commands.scene import union
 from tools.commands.table import Row
 from tools.commands.text import ANY, MANY, Part, Text, joined, lit, spaced
 from tools.protocol import Effect
@@ -328,6 +329,9 @@ def _for_each(call: Call, test: Test, before: list[Test], starts: list[Text]) ->
         inside = Call(call.reader, call.scene.copy(), call.words, call.shown)
         if test.name.endswith("dir"):
             inside.scene.folders = moved(joined(start, lit("/"), Text((Part("below"),))), call.scene.folders)
+            for place in (start, joined(start, lit("/.."))) if start.literal not in {".", "./"} else (start,):
+                inside.scene.folders = union(inside.scene.folders, moved(place, call.scene.folders))
+            inside.scene.sure = inside.scene.folders
             place = joined(lit("./"), Text((Part("below"),)))
         else:
             place = found_at(start, before)
