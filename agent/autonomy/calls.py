@@ -124,10 +124,12 @@ def _in_all(line: str, cwd: str, parts: list[Part]) -> tuple[frozenset[str | Non
     """What the line may delete all of, and whether it installs; with what a part of it does, wherever it runs."""
     found = explained(line, cwd)
     emptied, installs = set(found.emptied), found.installs
+    budget = MAX_JUDGED
     for part in parts:
         command = part.command
-        if command is None or part.effects <= {Effect.READ, Effect.WRITE} or len(command.text) > MAX_JUDGED:
+        if command is None or part.effects <= {Effect.READ, Effect.WRITE} or len(command.text) > budget:
             continue
+        budget -= len(command.text)
         alone = explained(command.text, "")
         emptied |= alone.emptied - {None}
         installs = True if alone.installs else installs

@@ -366,7 +366,7 @@ def test_the_cause_names_the_part_that_does_it() -> None:
     assert ("destroy", "ls") not in told
 
 
-@pytest.mark.parametrize("wrapper", ["sudo ", "env A=b ", "xargs ", "nice "])
+@pytest.mark.parametrize("wrapper", ["sudo ", "env A=b ", "xargs ", "nice ", "strace "])
 def test_wrappers_around_wrappers_are_given_up_on_early(wrapper: str) -> None:
     """Each of them looks through the words behind it: together that must not keep a session waiting."""
     found = explained(wrapper * 6000 + "ls", "/workspace")

@@ -34,7 +34,7 @@ _READS_NO_INPUT = frozenset(
     | {"umask", "exit", "return", "break", "continue", "eval", "command", "builtin", "alias", "wait", "jobs"}
     | {"mkdir", "touch", "rm", "pwd"}
 )
-WORDS_A_STEP = 16
+WORDS_A_STEP = 4
 """Each of many wrappers around each other looks through all words behind it."""
 
 
