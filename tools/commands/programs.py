@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tools.commands import files, git, hosts, scripts, shells, wrappers
+from tools.commands import files, filters, git, hosts, scripts, shells, wrappers
 from tools.commands.call import Call
 from tools.commands.table import Row
 
 SPECIAL: Mapping[str, Callable[[Call, Row], None]] = {
     "addresses": hosts.addresses,
     "alias": shells.alias,
-    "awk": scripts.awk,
+    "awk": filters.awk,
     "build": scripts.build,
     "cd": shells.change_folder,
     "code": scripts.code,
@@ -55,7 +55,7 @@ SPECIAL: Mapping[str, Callable[[Call, Row], None]] = {
     "pushd": shells.push_folder,
     "rest": wrappers.rest,
     "rsync": files.rsync,
-    "sed": scripts.sed,
+    "sed": filters.sed,
     "set": shells.settings,
     "shell": shells.shell,
     "shift": shells.shift,
