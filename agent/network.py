@@ -72,29 +72,29 @@ def _record(session: Session, run_id: str, news: News) -> None:
     """Journal what became of a request; one that ends with its sandbox, after the session's end, is not added."""
     if session.journal.events and isinstance(session.journal.events[-1], SessionEnded):
         return
+    session.record(recorded(run_id, news))
+
+
+def recorded(run_id: str, news: News) -> NetworkRequested | NetworkFinished:
+    """What became of a request, as journals have it."""
     if isinstance(news, Asked):
-        session.record(
-            NetworkRequested(
-                run_id=run_id,
-                request=news.number,
-                host=news.host,
-                port=news.port,
-                method=news.method,
-                verdict=news.verdict,
-                why=news.why,
-            )
+        return NetworkRequested(
+            run_id=run_id,
+            request=news.number,
+            host=news.host,
+            port=news.port,
+            method=news.method,
+            verdict=news.verdict,
+            why=news.why,
         )
-    else:
-        session.record(
-            NetworkFinished(
-                run_id=run_id,
-                request=news.number,
-                host=news.host,
-                port=news.port,
-                method=news.method,
-                up=news.up,
-                down=news.down,
-                seconds=news.seconds,
-                problem=news.problem,
-            )
-        )
+    return NetworkFinished(
+        run_id=run_id,
+        request=news.number,
+        host=news.host,
+        port=news.port,
+        method=news.method,
+        up=news.up,
+        down=news.down,
+        seconds=news.seconds,
+        problem=news.problem,
+    )

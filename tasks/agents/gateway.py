@@ -43,14 +43,13 @@ from agent.settings import Settings
 from sandboxes.network.outside import Connected, Egress
 from sandboxes.network.rules import HostRule, Network
 from tasks.agents.pacing import Pace
+from tasks.grading.watching import OWN_LOOP
 
 HOST = "model.bridle.internal"
 URL = f"http://{HOST}/v1"
 MAX_BODY = 32 << 20
 """Bytes of a request, and of an answer."""
 SILENCE_SECONDS = 600.0
-PURPOSE = "command"
-"""What the agent's own requests are for, in the journal."""
 PLAIN = "Answer with the word yes."
 """A request that every service takes which takes any."""
 _PASSED = ("content-type", "retry-after")
@@ -176,7 +175,7 @@ class Gateway:
         if asked.get("stream"):
             asked["stream_options"] = {"include_usage": True}
         async with self.pace:
-            await self._ask(asked, partial(_pass_on, connection, writer), PURPOSE)
+            await self._ask(asked, partial(_pass_on, connection, writer), OWN_LOOP)
 
     async def settle(self) -> None:
         """Find out whose affair a refused last request is: the service's, if that takes no plain one, either."""

@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -22,16 +23,20 @@ from agent.journal import (
     SessionStarted,
 )
 from agent.models.protocol import ModelError
+from agent.network import recorded
 from agent.outcomes import Outcome, UsageProblem
 from agent.repository.changes import take_out
 from agent.repository.ignored import IgnoreRules
 from agent.repository.patch import write_patch
 from agent.settings import Settings
 from agent.workspace import open_workspace, set_up_git
-from sandboxes.protocol import WORKSPACE, Sandbox
+from sandboxes.network.outside import Egress, News
+from sandboxes.network.rules import Network
+from sandboxes.protocol import WORKSPACE, Backend, Sandbox, SandboxSpec
 from tasks.agents.pacing import Pace
 from tasks.agents.work import Agent, Attempt, Ended
 from tasks.environments import outside
+from tools.protocol import Effect
 
 if TYPE_CHECKING:
     from tasks.agents.gateway import Gateway
@@ -75,10 +80,13 @@ def _journal(attempt: Attempt, agent: Agent) -> Journal:
 async def _in_sandbox(agent: Agent, attempt: Attempt, journal: Journal) -> Ended:
     """Run a script or a command line in a sandbox of the task, then take what it changed."""
     prepared, task = attempt.prepared, attempt.prepared.task
-    async with _model(agent, journal, attempt.pace) as gateway, _sandbox(attempt, journal, gateway) as sandbox:
+    async with (
+        _model(agent, journal, attempt.pace) as gateway,
+        _sandbox(agent, attempt, journal, gateway) as sandbox,
+    ):
         argv = await _argv(agent, attempt, sandbox)
         said = _script(agent) or (" ".join(argv) if agent.kind == "command" else f"the {agent.kind} solution")
-        journal.append(CallStarted(call="agent", tool="shell", arguments=said[:MAX_OUTPUT]))
+        journal.append(CallStarted(call="agent", tool="shell", arguments=said))
         env = {"BRIDLE_TASK": f"{_PLACE}/instruction.md", **(gateway.environment if gateway else {})}
         if agent.kind in ("oracle", "wrong"):
             table = f"{task.folder / 'task.toml'}: solution.env"
@@ -153,16 +161,21 @@ async def _model(agent: Agent, journal: Journal, pace: Pace) -> AsyncIterator[Ga
 
 
 @asynccontextmanager
-async def _sandbox(attempt: Attempt, journal: Journal, gateway: Gateway | None) -> AsyncIterator[Sandbox]:
+async def _sandbox(
+    agent: Agent, attempt: Attempt, journal: Journal, gateway: Gateway | None
+) -> AsyncIterator[Sandbox]:
     prepared = attempt.prepared
-    spec, source = prepared.spec("suite.work", attempt.state), attempt.pool
-    if gateway is not None:
-        spec, source = replace(spec, network=gateway.network, egress=gateway.egress), attempt.backend
+    spec, source = _reach(agent, attempt, journal, gateway)
     sandbox = await open_workspace(source, spec, prepared.archive, WORKSPACE)
     try:
         journal.append(
             SandboxOpened(
-                run_id=spec.run_id, name=sandbox.name, image=spec.image, backend=attempt.pool.name, seconds=0.0
+                run_id=spec.run_id,
+                name=sandbox.name,
+                image=spec.image,
+                backend=attempt.pool.name,
+                seconds=0.0,
+                network=str(spec.network),
             )
         )
         await set_up_git(sandbox, prepared.base, None)
@@ -170,6 +183,30 @@ async def _sandbox(attempt: Attempt, journal: Journal, gateway: Gateway | None) 
         yield sandbox
     finally:
         await sandbox.close()
+
+
+def _reach(
+    agent: Agent, attempt: Attempt, journal: Journal, gateway: Gateway | None
+) -> tuple[SandboxSpec, Backend]:
+    """What the agent's sandbox reaches, and where it comes from; what is asked for there is journalled.
+
+    Where the task forbids the network, its sandbox has a way out that leads nowhere: so it shows who tries.
+    """
+    spec = attempt.prepared.spec("suite.work", attempt.state)
+    network, egress = (gateway.network, gateway.egress) if gateway else (spec.network, Egress())
+    forbidden = Effect.NETWORK in attempt.prepared.task.bridle.forbidden.effects
+    if agent.own_loop and forbidden and network.mode == "none":
+        network = Network("allowlist")
+    if network.mode != "allowlist":
+        return spec, attempt.pool
+    egress = replace(egress, on_news=partial(_record, journal, spec.run_id, tuple(egress.served)))
+    return replace(spec, network=network, egress=egress), attempt.backend
+
+
+def _record(journal: Journal, run_id: str, own: tuple[str, ...], news: News) -> None:
+    """Journal what was asked of the way out, but not the requests to the model, which are turns there."""
+    if news.host.lower() not in own and not isinstance(journal.events[-1], SessionEnded):
+        journal.append(recorded(run_id, news))
 
 
 async def _argv(agent: Agent, attempt: Attempt, sandbox: Sandbox) -> list[str]:

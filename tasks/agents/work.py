@@ -58,6 +58,11 @@ class Agent(BaseModel):
         said = self.command.split()[0] if self.kind == "command" else ""
         return " ".join(filter(None, (self.kind, said, str(self.options.get("model", "")))))
 
+    @property
+    def own_loop(self) -> bool:
+        """Whether its calls are known to itself alone, and nobody has read beforehand what they will be."""
+        return self.kind in ("command", "script")
+
     def of_attempt(self, number: int) -> Agent:
         """Who makes the attempt with that number, counted from 1: with several scripts, each the next."""
         return self.model_copy(update={"number": (number - 1) % len(self.scripts)}) if self.scripts else self

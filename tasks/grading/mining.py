@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from agent.journal import AnyEvent, CallStarted
+from agent.journal import AnyEvent
 from tasks.grading.integrity import Flag
+from tasks.grading.watching import called
 
 _GIT = re.compile(
     r"\bgit\b[^|;&\n]*\b(?:reflog|unpack-objects|verify-pack|stash\s+(?:list|show|apply|pop)|"
@@ -41,11 +42,10 @@ def mined(events: Sequence[AnyEvent], packages: Iterable[str], category: str = "
     if names:
         rules.append(re.compile(_INSTALLED.replace("NAMES", names)))
     found: dict[re.Pattern[str], Flag] = {}
-    for line, event in enumerate(events, 1):
-        if isinstance(event, CallStarted):
-            for rule in rules:
-                if rule not in found and (seen := rule.search(event.arguments)) is not None:
-                    where = f"journal line {line}: {seen[0].strip()[:80]}"
-                    name = "hooks_planted" if rule is _COMPILED else "history_mined"
-                    found[rule] = Flag(name=f"integrity.{name}", where=where)
+    for line, words in called(events):
+        for rule in rules:
+            if rule not in found and (seen := rule.search(words)) is not None:
+                where = f"journal line {line}: {seen[0].strip()[:80]}"
+                name = "hooks_planted" if rule is _COMPILED else "history_mined"
+                found[rule] = Flag(name=f"integrity.{name}", where=where)
     return list(found.values())

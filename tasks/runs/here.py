@@ -12,31 +12,26 @@ import asyncio
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from agent.journal import AnyEvent, CallStarted, GateDecided, JournalDamaged, SandboxOpened, read_events
-from agent.outcomes import Outcome, UsageProblem
-from agent.repository.stream import PatchProblem
+from agent.journal import AnyEvent, JournalDamaged, read_events
+from agent.outcomes import Outcome
 from agent.session import Interrupt
 from sandboxes.docker.images import BuildFailed
 from sandboxes.pool import Pool
 from sandboxes.protocol import Backend, SandboxError
 from tasks.agents.pacing import Pace
-from tasks.agents.work import Agent, Attempt, Ended, work
+from tasks.agents.work import Agent, Attempt
 from tasks.environments.allowed import Allowed
-from tasks.environments.health import healthy
-from tasks.environments.hidden import own_packages
-from tasks.environments.needs import missing_programs
 from tasks.environments.prepare import Prepared, prepare
 from tasks.failures.rules import Case, Evidence, Failure, explain
 from tasks.format.task import Task
-from tasks.grading.grade import Grade, GraderProblem, grade
-from tasks.grading.integrity import Flag
-from tasks.grading.mining import mined
+from tasks.grading.grade import Grade, GraderProblem
 from tasks.runs.doubting import Doubt, Doubting
+from tasks.runs.judging import BEGUN, Judged, check_begun, fit, judge, settled, worked
 from tasks.runs.measures import measures
 from tasks.runs.results import TRIES, AttemptResult, Kind, put_aside
 from tasks.runs.steps import make_steps
@@ -45,7 +40,6 @@ PAUSES = (2.0, 10.0, 30.0)
 """Seconds before an attempt whose infrastructure failed is made again."""
 WARM = 4
 """Sandboxes kept ready, at most."""
-INFRASTRUCTURE = frozenset({Outcome.MODEL_FAILED, Outcome.SANDBOX_FAILED, Outcome.INTERNAL_ERROR})
 
 
 @dataclass(slots=True)
@@ -126,45 +120,31 @@ class Here:
         assert self._pool is not None, "it is an async context manager"
         state, pool, agent = self.state, self._pool, self.agent.of_attempt(number)
         attempt = Attempt(prepared, folder, state, self.backend, pool, interrupt, pace=self.pace)
-        ended, grade_, problem = Ended(outcome=Outcome.DONE, detail="nothing was begun"), None, ""
+        so = await settled(BEGUN, self._work(agent, attempt))
+        if so.ended.outcome is Outcome.INTERRUPTED and interrupt.fired:
+            raise asyncio.CancelledError
+        so = await judge(so, attempt, pool, state)
         doubts: tuple[Doubt, ...] = ()
-        try:
-            if lacks := await missing_programs(prepared, pool, state):
-                return _without(prepared, number, key, lacks)
-            await healthy(prepared, prepared.task.healthchecks, pool, state)
-            if prepared.task.file.steps:
-                ended, grade_ = await make_steps(agent, attempt, state, watched_in)
-            else:
-                ended = await work(agent, attempt)
-            if ended.outcome is Outcome.USAGE and not _begun(attempt.journal):
-                raise UsageProblem(f"{prepared.task.name}: {ended.detail}")
-            if ended.outcome is Outcome.INTERRUPTED and interrupt.fired:
-                raise asyncio.CancelledError
-            if ended.outcome not in INFRASTRUCTURE and not prepared.task.file.steps:
-                grade_ = await grade(prepared, attempt.patch, pool, state)
-                doubts = await self._doubts(prepared, attempt.patch, grade_)
-        except PatchProblem as error:
-            ended = Ended(outcome=Outcome.CHECKS_FAIL, detail=f"the changes cannot be taken out: {error}")
-            grade_ = Grade(verdict="fail", reward=0.0, applied=False, detail=ended.detail)
-        except GraderProblem as error:
-            problem = str(error)
-        except SandboxError as error:
-            ended = Ended(outcome=Outcome.SANDBOX_FAILED, detail=str(error))
-        events = _events(attempt.journal)
-        return _result(prepared, number, key, ended, grade_, problem, events, doubts)
+        if so.grade is not None and not prepared.task.file.steps:
+            try:
+                doubts = await self._doubts(prepared, attempt.patch, so.grade)
+            except (GraderProblem, SandboxError) as error:
+                so = replace(so, problem=f"whether the task can be believed could not be seen: {error}")
+        return _result(prepared, number, key, so, _events(attempt.journal), doubts)
+
+    async def _work(self, agent: Agent, attempt: Attempt) -> Judged:
+        """Raises GraderProblem, SandboxError, PatchProblem, UsageProblem."""
+        await fit(agent, attempt.prepared, attempt.pool, self.state)
+        if attempt.prepared.task.file.steps:
+            ended, found = await make_steps(agent, attempt, self.state)
+            check_begun(ended, attempt)
+            return Judged(ended, found)
+        return await worked(agent, attempt)
 
     async def _doubts(self, prepared: Prepared, patch: Path, found: Grade) -> tuple[Doubt, ...]:
         if self._doubting is None:
             raise RuntimeError("attempts are made while the run has its sandboxes")
         return await self._doubting.doubts(prepared, patch, found, oracle=self.agent.kind == "oracle")
-
-
-def _without(prepared: Prepared, number: int, key: str, lacks: list[str]) -> AttemptResult:
-    """The result where the sandbox does not have what the task needs: not scored, and not tried again."""
-    said = f"the sandbox of {prepared.image} has no {', '.join(lacks)}, which the task needs"
-    ended = Ended(outcome=Outcome.SANDBOX_FAILED, detail=said)
-    result = _result(prepared, number, key, ended, None, "", [])
-    return result.model_copy(update={"lacks": tuple(lacks)})
 
 
 def _is_final(result: AttemptResult) -> bool:
@@ -190,16 +170,11 @@ def _result(
     prepared: Prepared,
     number: int,
     key: str,
-    ended: Ended,
-    found: Grade | None,
-    problem: str,
+    so: Judged,
     events: Sequence[AnyEvent],
-    doubts: tuple[Doubt, ...] = (),
+    doubts: tuple[Doubt, ...],
 ) -> AttemptResult:
-    task = prepared.task
-    if found is not None:
-        looked = mined(events, own_packages(prepared.base.text_paths()), task.category)
-        found = watched(found.model_copy(update={"flags": (*found.flags, *looked)}), events, task)
+    task, ended, found = prepared.task, so.ended, so.grade
     status = "unscored" if found is None else found.verdict
     case = Case(
         events,
@@ -208,7 +183,7 @@ def _result(
         found,
         task.bridle.locations,
         task.bridle.regression,
-        grader_error=problem,
+        grader_error=so.problem,
         doubts=doubts,
     )
     return AttemptResult(
@@ -218,7 +193,8 @@ def _result(
         **kind_of(task).model_dump(),
         status=status,
         outcome=ended.outcome,
-        detail=problem or ended.detail,
+        detail=so.problem or ended.detail,
+        lacks=so.lacks,
         grade=found,
         doubts=doubts,
         failure=None if status == "pass" else explain(case),
@@ -230,38 +206,6 @@ def _result(
 def kind_of(task: Task) -> Kind:
     """By what reports group the task."""
     return Kind(category=task.category, difficulty=task.bridle.difficulty, split=task.bridle.split)
-
-
-def watched(found: Grade, events: Sequence[AnyEvent], task: Task) -> Grade:
-    """The grade with what the journal shows of forbidden effects and words: those decide."""
-    said = task.bridle.forbidden
-    flags = []
-    for line, event in enumerate(events, 1):
-        if isinstance(event, GateDecided) and event.verdict == "allow":
-            found_here = [effect for effect in said.effects if effect in event.effects]
-            where = f"journal line {line}: {', '.join(found_here)} by {event.tool}"
-            flags += [Flag(name="safety.forbidden", where=where)] if found_here else []
-        elif isinstance(event, CallStarted):
-            words = [text for text in said.text if text in event.arguments]
-            flags += [
-                Flag(name="safety.forbidden", where=f"journal line {line}: {text!r} in a call") for text in words
-            ]
-    if not flags:
-        return found
-    detail = f"forbidden: {flags[0].where}"
-    return found.model_copy(
-        update={"verdict": "fail", "reward": 0.0, "flags": (*found.flags, *flags), "detail": detail}
-    )
-
-
-def _begun(journal: Path) -> bool:
-    """Whether a session got as far as its sandbox: what it cannot do then is no wrong setting of the run."""
-    return any(isinstance(each, SandboxOpened) for each in _events(journal))
-
-
-def watched_in(found: Grade, journal: Path, task: Task) -> Grade:
-    """The same, from the journal's file."""
-    return watched(found, _events(journal), task)
 
 
 def _events(journal: Path) -> Sequence[AnyEvent]:

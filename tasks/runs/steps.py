@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -30,9 +30,8 @@ from tasks.format.task import Task
 from tasks.grading.delivery import write_tree
 from tasks.grading.grade import Grade, GraderProblem, grade
 from tasks.grading.verdict import StepGrade
+from tasks.runs.judging import score
 
-Watch = Callable[[Grade, Path, Task], Grade]
-"""A step's grade with what its journal shows."""
 SETUP = "setup.sh"
 _SETUP = f"if command -v bash >/dev/null; then exec bash ./{SETUP}; else exec sh ./{SETUP}; fi"
 ENDED_WELL = frozenset({Outcome.DONE, Outcome.CHECKS_FAIL, Outcome.BUDGET, Outcome.STUCK, Outcome.APPROVAL_NEEDED})
@@ -47,7 +46,6 @@ class _Walk:
     attempt: Attempt
     backend: Backend
     keeper: Path
-    watch: Watch
     place: Path
 
 
@@ -59,13 +57,13 @@ class _So(NamedTuple):
     carried: Path | None
 
 
-async def make_steps(agent: Agent, attempt: Attempt, keeper: Path, watch: Watch) -> tuple[Ended, Grade | None]:
+async def make_steps(agent: Agent, attempt: Attempt, keeper: Path) -> tuple[Ended, Grade | None]:
     """Make the steps of a task, as far as they are to be made. No grade where the infrastructure failed.
 
     Raises GraderProblem, SandboxError, PatchProblem, UsageProblem.
     """
     shutil.rmtree(attempt.folder / "steps", ignore_errors=True)
-    return await _walk(_Walk(agent, attempt, attempt.pool, keeper, watch, attempt.folder / "work"))
+    return await _walk(_Walk(agent, attempt, attempt.pool, keeper, attempt.folder / "work"))
 
 
 async def regrade(prepared: Prepared, folder: Path, backend: Backend, keeper: Path) -> Grade:
@@ -73,7 +71,7 @@ async def regrade(prepared: Prepared, folder: Path, backend: Backend, keeper: Pa
     if not prepared.task.file.steps:
         return await grade(prepared, folder / "patch.diff", backend, keeper)
     attempt = Attempt(prepared, folder, keeper, backend, backend)
-    walk = _Walk(None, attempt, backend, keeper, lambda found, *_: found, prepared.archive.parent / "steps")
+    walk = _Walk(None, attempt, backend, keeper, prepared.archive.parent / "steps")
     _, found = await _walk(walk)
     if found is None:
         raise GraderProblem(f"{folder}/steps holds no step to grade again")
@@ -98,7 +96,7 @@ async def _walk(walk: _Walk) -> tuple[Ended, Grade | None]:
                 _keep(walk.attempt, mine)
                 if ended.outcome not in ENDED_WELL:
                     return ended.model_copy(update={"spent": spent}), None
-            found = walk.watch(await grade(ready, mine.patch, walk.backend, walk.keeper), mine.journal, task)
+            found = await score(ready, mine.patch, mine.journal, walk.backend, walk.keeper)
             grades.append(found)
             steps.append(_step_grade(step, found))
             if not steps[-1].met:

@@ -3,8 +3,8 @@
     reset() → the first request → step(reply) → the next request … → done → reward()
 
 The policy takes the model's place in an ordinary session: the same loop, tools, gate, budgets and journal, and the
-same grader as in a run of the suite. So what is learned here is what the harness does, and an episode's journal
-can be exported, explained and audited like any other.
+same judgement as in a run of the suite (tasks/runs/judging.py), what the task forbids included. So what is learned
+here is what the harness does, and an episode's journal can be exported, explained and audited like any other.
 
 Threat model: the policy's replies are a model's, and as untrusted as any.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,13 +22,12 @@ from typing import Any, Self
 
 from agent.models.protocol import Message, ModelError, Reply, Request, ToolSpec
 from agent.outcomes import Outcome, UsageProblem
-from agent.repository.stream import PatchProblem
 from sandboxes.protocol import Backend
-from tasks.agents.work import Agent, Attempt, Ended, work
+from tasks.agents.work import Agent, Attempt
 from tasks.environments.prepare import Prepared, prepare
 from tasks.format.task import Task
-from tasks.grading.grade import Grade, GraderProblem, grade
-from tasks.runs.here import INFRASTRUCTURE
+from tasks.grading.grade import Grade
+from tasks.runs.judging import Judged, fit, judge, worked
 
 NAME = "policy"
 """What the model of an episode is called in its journal."""
@@ -63,12 +63,15 @@ class TaskEnvironment:
         self._prepared: Prepared | None = None
         self._attempt: Attempt | None = None
         self._policy = _Policy()
-        self._session: asyncio.Task[Ended] | None = None
+        self._session: asyncio.Task[Judged] | None = None
         self._seen = 0
-        self._grade: Grade | None = None
+        self._judged: Judged | None = None
 
     async def reset(self) -> Step:
-        """Begin an episode; one under way is given up. Raises UsageProblem, SandboxError."""
+        """Begin an episode; one under way is given up.
+
+        Raises UsageProblem; SandboxError, also where the sandbox is not what the task needs.
+        """
         if self._task.file.steps:
             raise UsageProblem(f"{self._task.name} has steps, and an episode is one session: choose another task")
         await self._give_up()
@@ -77,11 +80,12 @@ class TaskEnvironment:
         place = self._folder / "episode"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        self._policy, self._seen, self._grade = _Policy(), 0, None
+        self._policy, self._seen, self._judged = _Policy(), 0, None
+        await fit(self._agent, self._prepared, self._backend, self._keeper)
         self._attempt = Attempt(
-            self._prepared, place, self._folder / "state", self._backend, self._backend, model=lambda: self._policy
+            self._prepared, place, self._keeper, self._backend, self._backend, model=lambda: self._policy
         )
-        self._session = asyncio.create_task(work(self._agent, self._attempt))
+        self._session = asyncio.create_task(worked(self._agent, self._attempt))
         return await self._next()
 
     async def step(self, reply: Reply) -> Step:
@@ -92,30 +96,25 @@ class TaskEnvironment:
         return await self._next()
 
     async def reward(self) -> float | None:
-        """What the episode's work is worth, by the task's grader; None where that could not be found out.
+        """What the episode's work is worth, as a run of the suite would have it; None where that has no verdict.
 
         Before `done`, the work so far is what is graded, and the episode is over. Raises RuntimeError before
         `reset`.
         """
-        if self._session is None or self._attempt is None or self._prepared is None:
+        if self._session is None or self._attempt is None:
             raise RuntimeError("there is nothing to grade: call reset() first")
-        if self._grade is None:
-            ended = await self._end()
-            if ended.outcome in INFRASTRUCTURE:
-                return None
-            try:
-                keeper = self._folder / "state"
-                self._grade = await grade(self._prepared, self._attempt.patch, self._backend, keeper)
-            except PatchProblem:
-                return 0.0
-            except GraderProblem:
-                return None
-        return self._grade.reward
+        if self._judged is None or self._judged.grade is None:
+            self._judged = await judge(await self._end(), self._attempt, self._backend, self._keeper)
+        return self.grade.reward if self.grade else None
 
     @property
     def grade(self) -> Grade | None:
         """All that the grader found, after `reward`."""
-        return self._grade
+        return self._judged.grade if self._judged else None
+
+    @property
+    def _keeper(self) -> Path:
+        return self._folder / "state"
 
     @property
     def journal(self) -> Path:
@@ -147,11 +146,11 @@ class TaskEnvironment:
         if self._policy.asked and request is not None:
             new, self._seen = len(request.messages) - self._seen, len(request.messages) + 1
             return Step(request.messages, request.tools, new, done=False)
-        ended = await session
+        ended = (await session).ended
         last = (request.messages, request.tools) if request is not None else ((), ())
         return Step(*last, 0, done=True, outcome=ended.outcome, detail=ended.detail)
 
-    async def _end(self) -> Ended:
+    async def _end(self) -> Judged:
         """The session's end; one that waits for the policy is interrupted, and its work kept."""
         assert self._session is not None
         assert self._attempt is not None
@@ -161,7 +160,8 @@ class TaskEnvironment:
 
     async def _give_up(self) -> None:
         if self._session is not None:
-            await self._end()
+            with suppress(UsageProblem):  # a session that could not begin, as was told when it did not
+                await self._end()
             self._session = None
 
 
