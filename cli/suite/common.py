@@ -18,7 +18,9 @@ BuildNetwork = Annotated[
 ]
 TaskEnv = Annotated[
     list[str] | None,
-    typer.Option(help="A variable of this environment that tasks may have where they ask for it."),
+    typer.Option(
+        help="A variable of this environment that tasks may have where they ask for it: for every command there."
+    ),
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The --out folder of a run.")]
 

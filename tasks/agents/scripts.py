@@ -63,7 +63,7 @@ async def work_by_script(agent: Agent, attempt: Attempt) -> Ended:
 def _journal(attempt: Attempt, agent: Agent) -> Journal:
     for left in (attempt.journal, attempt.journal.with_suffix(".head")):
         left.unlink(missing_ok=True)  # of a try that is made again
-    journal = Journal(attempt.journal)
+    journal = Journal(attempt.journal, attempt.prepared.allowed.secrets())
     task = attempt.prepared.task
     journal.append(
         SessionStarted(

@@ -73,7 +73,7 @@ async def work_in_session(agent: Agent, attempt: Attempt) -> Ended:
     store, watch, told = Store(attempt.state), _Silent(), _told(prepared)
     folder = store.create()
     lock = folder.lock()
-    journal = open_journal(folder)
+    journal = open_journal(folder, prepared.allowed.secrets())  # in the sandbox, and so never given to one command
     journal.append(start_event(folder, settings, told, prepared.repository), durable=True)
 
     def record(event: AnyEvent) -> None:

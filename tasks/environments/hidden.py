@@ -41,7 +41,8 @@ def own_packages(paths: Iterable[str]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Hiding:
-    """A backend whose sandboxes hide what `like` does, may use as much, and are saved by whom its are.
+    """A backend whose sandboxes hide what `like` does, may use as much, have its variables, and are saved by whom
+    its are.
 
     See `Backend` in the protocol.
     """
@@ -65,6 +66,7 @@ class Hiding:
                 hidden=like.hidden,
                 hidden_packages=like.hidden_packages,
                 limits=like.limits,
+                env={**like.env, **spec.env},
                 keeper=like.keeper,
             )
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent.autonomy.levels import Level
-from tasks.runs.results import AttemptResult, Kind, RunFile, attempt_key, read_run, read_run_file
+from tasks.runs.results import AttemptResult, Kind, RunFile, read_run, read_run_file
 
 
 class LoadedRun(NamedTuple):
@@ -42,12 +42,7 @@ def load_run(folder: Path) -> LoadedRun:
 
 
 def _belongs(result: AttemptResult, file: RunFile) -> bool:
-    task_hash = file.tasks.get(result.task)
-    return (
-        task_hash is not None
-        and result.number <= file.attempts
-        and result.key == attempt_key(task_hash, file.agent, file.version)
-    )
+    return result.task in file.tasks and result.number <= file.attempts and result.key == file.key(result.task)
 
 
 def tallies(run: LoadedRun) -> list[Tally]:

@@ -99,7 +99,8 @@ class Here:
             put_aside(folder, TRIES)
             await asyncio.sleep(pause)
         seconds = round(time.monotonic() - start, 2)
-        return result.model_copy(update={"seconds": seconds, "ended": time.time(), "tries": tries})
+        result = result.model_copy(update={"seconds": seconds, "ended": time.time(), "tries": tries})
+        return AttemptResult.model_validate(self.allowed.secrets().mask_all(result.model_dump()))
 
     async def _prepare(self, task: Task, number: int, key: str) -> AttemptResult | None:
         """Make the task ready, once a run; the attempt's result when its image cannot be had."""

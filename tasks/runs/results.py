@@ -69,7 +69,10 @@ class Kind(BaseModel):
 
 
 class RunFile(BaseModel):
-    """run.json: what the attempts of a folder have in common. `tasks` are content hashes by name."""
+    """run.json: what the attempts of a folder have in common. `tasks` are content hashes by name.
+
+    `allowed` is what the tasks might have of the world outside; empty for nothing.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -78,6 +81,12 @@ class RunFile(BaseModel):
     attempts: int
     tasks: dict[str, str]
     kinds: dict[str, Kind] = {}
+    allowed: dict[str, object] = {}
+
+    def key(self, task: str) -> str:
+        """What a result of a task of the run has to be valid for."""
+        about = {**self.agent, "allowed": self.allowed} if self.allowed else self.agent
+        return attempt_key(self.tasks[task], about, self.version)
 
 
 def attempt_key(task_hash: str, agent: dict[str, object], version: str) -> str:

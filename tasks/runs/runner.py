@@ -32,7 +32,6 @@ from tasks.runs.results import (
     AttemptResult,
     RunFile,
     attempt_folder,
-    attempt_key,
     put_aside,
     read_result,
     write_result,
@@ -81,6 +80,7 @@ class Run:
     stopped: bool = False
     over: str = ""
     """Which limit of the run ended it, in words."""
+    _keys: dict[str, str] = field(default_factory=dict)
     _interrupts: set[Interrupt] = field(default_factory=set)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -103,7 +103,9 @@ class Run:
             os.close(lock)
 
     async def _all(self) -> list[AttemptResult]:
-        self._begin()
+        about = self._about()
+        self._keys = {task.name: about.key(task.name) for task in self.tasks}
+        (self.out / "run.json").write_text(about.model_dump_json(indent=1))
         missing = [
             (task, n) for task in self.tasks for n in range(1, self.attempts + 1) if not self._known(task, n)
         ]
@@ -136,7 +138,7 @@ class Run:
             folder, interrupt = attempt_folder(self.out, task.name, number), Interrupt()
             self._interrupts.add(interrupt)
             try:
-                result = await executor.make(task, number, self._key(task), folder, interrupt)
+                result = await executor.make(task, number, self._keys[task.name], folder, interrupt)
             finally:
                 self._interrupts.discard(interrupt)
             await asyncio.to_thread(write_result, folder, result)
@@ -153,28 +155,22 @@ class Run:
         for task in self._running:
             task.cancel()
 
-    def _begin(self) -> None:
-        hashes = {task.name: task.hash for task in self.tasks}
-        about = RunFile(
+    def _about(self) -> RunFile:
+        allowed = self.allowed.model_dump(mode="json") if self.allowed != Allowed() else {}
+        return RunFile(
             agent=self.agent.model_dump(mode="json"),
             version=version("bridle"),
             attempts=self.attempts,
-            tasks=hashes,
+            tasks={task.name: task.hash for task in self.tasks},
             kinds={task.name: kind_of(task) for task in self.tasks},
+            allowed=allowed,
         )
-        (self.out / "run.json").write_text(about.model_dump_json(indent=1))
-
-    def _key(self, task: Task) -> str:
-        about = self.agent.model_dump(mode="json")
-        if self.allowed != Allowed():
-            about["allowed"] = self.allowed.model_dump(mode="json")
-        return attempt_key(task.hash, about, version("bridle"))
 
     def _known(self, task: Task, number: int) -> bool:
         """Whether there is a scored result that is still valid; what any other attempt left is kept aside."""
         folder = attempt_folder(self.out, task.name, number)
         found = read_result(folder)
-        if found is not None and found.key == self._key(task) and found.status != "unscored":
+        if found is not None and found.key == self._keys[task.name] and found.status != "unscored":
             self._note(found)
             return True
         put_aside(folder, OLD)

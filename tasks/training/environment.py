@@ -24,6 +24,7 @@ from agent.models.protocol import Message, ModelError, Reply, Request, ToolSpec
 from agent.outcomes import Outcome, UsageProblem
 from sandboxes.protocol import Backend
 from tasks.agents.work import Agent, Attempt
+from tasks.environments.allowed import Allowed
 from tasks.environments.prepare import Prepared, prepare
 from tasks.format.task import Task
 from tasks.grading.grade import Grade
@@ -55,11 +56,17 @@ class TaskEnvironment:
     session, the policy's thinking included: the task's `agent.timeout_sec` is its limit.
     """
 
-    def __init__(self, task: Task, backend: Backend, folder: Path, **settings: Any) -> None:
-        """`folder` is for the episodes' journals and patches; what is in it from an earlier one is removed."""
+    def __init__(
+        self, task: Task, backend: Backend, folder: Path, *, allowed: Allowed | None = None, **settings: Any
+    ) -> None:
+        """`folder` is for the episodes' journals and patches; what is in it from an earlier one is removed.
+
+        `allowed` is what of the world outside the task may have, by default nothing.
+        """
         self._task, self._backend, self._folder = task, backend, folder
         settings = {"strategy": "loop", **settings, "model": NAME}
         self._agent = Agent(kind="bridle", options=settings)
+        self._allowed = allowed or Allowed()
         self._prepared: Prepared | None = None
         self._attempt: Attempt | None = None
         self._policy = _Policy()
@@ -76,7 +83,7 @@ class TaskEnvironment:
             raise UsageProblem(f"{self._task.name} has steps, and an episode is one session: choose another task")
         await self._give_up()
         if self._prepared is None:
-            self._prepared = await asyncio.to_thread(prepare, self._task, self._folder / "task")
+            self._prepared = await asyncio.to_thread(prepare, self._task, self._folder / "task", self._allowed)
         place = self._folder / "episode"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)

@@ -143,7 +143,8 @@ def redacted(text: str) -> str:
 def _rollout(result: AttemptResult, about: RunFile, folder: Path, feedback: bool) -> Rollout:
     events = standing(_events(folder / "journal.jsonl"))
     task_hash = about.tasks.get(result.task, "")
-    group = hashlib.sha256(json.dumps([task_hash, about.agent], sort_keys=True, default=str).encode()).hexdigest()
+    same = [task_hash, about.agent, *([about.allowed] if about.allowed else [])]
+    group = hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()
     started = next((each for each in events if isinstance(each, SessionStarted)), None)
     turns = _turns(events)
     flags = result.grade.flags if result.grade else ()
