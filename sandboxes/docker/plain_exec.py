@@ -152,6 +152,7 @@ class PlainClient:
         self._engine, self._container, self._name, self._channel = engine, container, name, channel
         self._followers: set[asyncio.Task[None]] = set()
         self._writing = asyncio.Lock()
+        self._killing = asyncio.Lock()
         self._stillness = Stillness()
         self.background = NoBackground()
 
@@ -294,7 +295,8 @@ class PlainClient:
                 await run.begun.wait()
         for _ in range(KILL_TRIES):
             try:
-                code, _ = await self._script(KILL, [call.encode(), b"%d" % run.control.root()])
+                async with self._killing:
+                    code, _ = await self._script(KILL, [call.encode(), b"%d" % run.control.root()])
             except SandboxLost:
                 raise
             except Exception:  # noqa: BLE001 -- no room for another process, say: tried again, then drastic

@@ -59,7 +59,8 @@ kills; before=$r
 echo over >&3
 """
 
-# call, pid of the process below which it runs (0: not known yet). Everything it finds is frozen, then killed.
+# call, pid of the process below which it runs (0: not known yet). Everything but this shell is frozen, which no
+# fork can slip through, what is found is killed, and the rest goes on. So there must be only one at a time.
 # A process is the call's if it has the call's mark, comes below one that is, or is an orphan younger than the
 # call that bears no mark at all (a mark can be shed).
 KILL = r"""
@@ -98,21 +99,17 @@ scan() {
     done
 }
 exec 2>/dev/null
-seen=" " n=0
+n=0 code=0
 while :; do
+    kill -STOP -1
     scan
-    fresh=
-    for p in $found; do case "$seen" in *" $p "*) ;; *) fresh="$fresh $p" seen="$seen$p " ;; esac; done
-    [ -n "$fresh" ] || break
-    kill -STOP $fresh
-done
-while :; do
-    scan
-    [ "$found" = " " ] && exit 0
+    [ "$found" = " " ] && break
     kill -KILL $found
     n=$((n+1))
-    [ $n -gt 40 ] && exit 1
+    [ $n -gt 40 ] && code=1 && break
 done
+kill -CONT -1
+exit $code
 """
 
 # Takes the first argument apart as the kernel would: `t` is where it leads, without links, what is missing added

@@ -15,7 +15,7 @@ import time
 from sandboxes.inside.call import Call
 from sandboxes.inside.calls import Calls
 from sandboxes.inside.output import CHUNK, Output, Spills
-from sandboxes.inside.processes import open_terminal, send_signal
+from sandboxes.inside.processes import open_terminal, processes, send_signal
 from sandboxes.inside.stream import Stream
 
 TYPE_CHECKING = False
@@ -271,7 +271,7 @@ class Background:
         process.stopping = True
         if process.alive:
             process.stop_at = min(process.stop_at, time.monotonic() + grace)
-            tree = self.calls.tree(process)
+            tree = self.calls.tree(process, processes())
             send_signal(tree, signal.SIGTERM)
             if process.pty:
                 send_signal(tree, signal.SIGHUP)  # what is at a terminal often ends for nothing else

@@ -16,11 +16,12 @@ import time
 from sandboxes.inside.call import Call
 from sandboxes.inside.output import CHUNK, LIVE_CHUNK, Output, Spills
 from sandboxes.inside.processes import (
+    DEAD,
     OutOfMemory,
     Supervisor,
     below,
     freeze_and_kill,
-    living,
+    processes,
     request_bytes,
     send_signal,
 )
@@ -36,6 +37,7 @@ LIVE_SOON, LIVE_FULL = 0.002, 0.02
 """Seconds from one piece of a live view to the next: after a line, and after as much as goes into one."""
 LIVE_BACKLOG = 1 << 20
 KILL_SECONDS = 5.0
+LOOK_EVERY = 0.3
 TERMINAL_HOLDS = 1 << 17
 IDLE = 2
 """How many supervisors are kept for the next calls."""
@@ -54,6 +56,7 @@ class Calls:
         self.serving = {}  # type: dict[Supervisor, Call]
         self.idle = []  # type: list[Supervisor]
         self.orphans = set()  # type: set[int]
+        self.unsure, self.next_look = False, 0.0
         self.wake, wake_write = os.pipe()
         os.set_blocking(self.wake, False)
         os.set_blocking(wake_write, False)
@@ -146,11 +149,10 @@ class Calls:
         """No process could be made. Those that finished calls left behind go, so that the next call finds room."""
         busy = {call.supervisor.pid for call in self.running.values()}
 
-        def left_behind() -> "set[int]":
-            table = living()
+        def left_behind(table: "dict[int, tuple[int, bytes]]") -> "set[int]":
             return below(table, {os.getpid()}) - below(table, busy) - busy
 
-        freeze_and_kill(left_behind, KILL_SECONDS)
+        freeze_and_kill(left_behind, set(), KILL_SECONDS)
         self.on_child()  # the dead take room until they are reaped
         text = b"bridle: " + call.name[:1000] + b": cannot be started: " + os.strerror(error).encode() + b". "
         text += b"What finished commands left running has been ended to make room: try again.\n"
@@ -289,6 +291,8 @@ class Calls:
             if supervisor is not None:
                 del ended[pid]
                 self.on_supervisor_gone(supervisor, ended)
+        if ended:  # orphans, and where these are there may be more
+            self.unsure = True
         for call in list(self.running.values()):
             if call.supervisor.command in ended:
                 self.finish(call, ended[call.supervisor.command])
@@ -300,7 +304,7 @@ class Calls:
         call = self.serving.get(supervisor)
         if call is not None and not call.done:
             # Also one that has ended since `ended` was taken: its own news is still to come.
-            fresh = (self.strays(zombies=True) | set(ended)) - self.orphans
+            fresh = (self.strays(processes()) | set(ended)) - self.orphans
             if not supervisor.command:
                 # Killed before it could say which process is the command: the first of those it leaves.
                 supervisor.command = min(fresh, default=0)
@@ -309,11 +313,23 @@ class Calls:
             if supervisor.command not in fresh:
                 self.finish(call, int(signal.SIGKILL))
         self.lose(supervisor)
+        self.unsure, self.next_look = True, 0.0
 
-    def strays(self, zombies: bool = False) -> "set[int]":
-        """Living children of the runner that are no supervisors: orphans whose supervisor was killed."""
+    def strays(self, table: "dict[int, tuple[int, bytes]]") -> "set[int]":
+        """Children of the runner that are no supervisors, living or not: orphans whose supervisor was killed."""
         me = os.getpid()
-        return {pid for pid, parent in living(zombies).items() if parent == me and pid not in self.supervisors}
+        return {pid for pid, (parent, _) in table.items() if parent == me and pid not in self.supervisors}
+
+    def busy(self) -> bool:
+        """Does any command's process live? Looked for now and then, once one may have no supervisor."""
+        if self.serving:
+            return True
+        now = time.monotonic()
+        if self.unsure and now >= self.next_look:
+            table = processes()
+            self.unsure = any(table[pid][1] != DEAD for pid in self.strays(table))
+            self.next_look = now + LOOK_EVERY
+        return self.unsure
 
     def finish(self, call: Call, raw: int) -> None:
         if call.done:
@@ -354,8 +370,8 @@ class Calls:
     def kill_tree(self, call: Call) -> None:
         """Kill everything the call started and still has."""
         # A stopped supervisor cannot end by itself: if it is missing, a command has killed it.
-        send_signal({call.supervisor.pid} & set(self.supervisors), signal.SIGSTOP)
-        if not freeze_and_kill(lambda: self.tree(call), KILL_SECONDS):
+        reapers = {call.supervisor.pid} & set(self.supervisors)
+        if not freeze_and_kill(lambda table: self.tree(call, table), reapers, KILL_SECONDS):
             os._exit(1)  # whatever cannot be killed goes down with the container
         send_signal({call.supervisor.pid} & set(self.supervisors), signal.SIGKILL)
         self.lose(call.supervisor)
@@ -364,14 +380,16 @@ class Calls:
         """Kill everything that runs, also what finished calls left behind."""
         for call in list(self.running.values()):
             self.kill(call, ending)
-        if not freeze_and_kill(lambda: below(living(), {os.getpid()}) - set(self.supervisors), KILL_SECONDS):
+        supervisors = set(self.supervisors)
+        if not freeze_and_kill(lambda table: below(table, {os.getpid()}) - supervisors, supervisors, KILL_SECONDS):
             os._exit(1)
+        send_signal(supervisors, signal.SIGCONT)
 
-    def tree(self, call: Call) -> "set[int]":
-        """The call's living processes. Without its supervisor, also the orphans no other call accounts for."""
-        table = living()
-        if call.supervisor.pid in table and call.supervisor.pid in self.supervisors:
-            return below(table, {call.supervisor.pid})
+    def tree(self, call: Call, table: "dict[int, tuple[int, bytes]]") -> "set[int]":
+        """The call's processes, living or not. Without its supervisor, also orphans no other call accounts for."""
+        own = call.supervisor.pid
+        if own in self.supervisors and own in table and table[own][1] != DEAD:
+            return below(table, {own})
         commands = {other.supervisor.command for other in self.running.values() if other is not call}
-        strays = self.strays() - commands
+        strays = self.strays(table) - commands
         return strays | below(table, strays)

@@ -15,7 +15,7 @@ import termios
 import time
 
 from sandboxes.inside.fence import fence
-from sandboxes.inside.identity import become_agent, become_supervisor, lend, separate, take_back
+from sandboxes.inside.identity import become_agent, become_supervisor, is_apart, lend, separate, take_back
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,8 +74,13 @@ class OutOfMemory:
             return 0
 
 
-def living(zombies: bool = False) -> "dict[int, int]":
-    """Every living process inside and its parent. Zombies are dead, unless wanted or threads of theirs live on."""
+DEAD, STOPPED = b"Z", b"T"
+FREEZE_SECONDS, LENIENT_SECONDS = 0.5, 1.0
+"""How long everything found is stopped before any of it is killed, and how long supervisors are spared."""
+
+
+def processes() -> "dict[int, tuple[int, bytes]]":
+    """Every process inside: its parent, and its state. Zombies are dead, unless threads of theirs live on."""
     table = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -89,15 +94,21 @@ def living(zombies: bool = False) -> "dict[int, int]":
                 continue
             finally:
                 os.close(fd)
-            if len(fields) > 17 and (zombies or fields[0] not in (b"Z", b"X") or int(fields[17]) > 1):
-                table[int(name)] = int(fields[1])
+            if len(fields) > 17:
+                dead = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1
+                table[int(name)] = (int(fields[1]), DEAD if dead else fields[0].upper())
     return table
 
 
-def below(table: "dict[int, int]", roots: "set[int]") -> "set[int]":
-    """All descendants of `roots`, without the roots."""
+def living() -> "set[int]":
+    """Every living process inside."""
+    return {pid for pid, (_, state) in processes().items() if state != DEAD}
+
+
+def below(table: "dict[int, tuple[int, bytes]]", roots: "set[int]") -> "set[int]":
+    """All descendants of `roots`, without the roots, living or not."""
     children = {}  # type: dict[int, list[int]]
-    for pid, parent in table.items():
+    for pid, (parent, _) in table.items():
         children.setdefault(parent, []).append(pid)
     found = set()  # type: set[int]
     todo = list(roots)
@@ -118,27 +129,40 @@ def send_signal(pids: "set[int]", number: int) -> None:
             pass
 
 
-def freeze_and_kill(find: "Callable[[], set[int]]", give_up: float) -> bool:
-    """Kill all that `find` finds until it finds nothing; False if that lasts `give_up` seconds or longer.
+def freeze_and_kill(
+    find: "Callable[[dict[int, tuple[int, bytes]]], set[int]]", reapers: "set[int]", give_up: float
+) -> bool:
+    """Kill all that `find` finds in a table until nothing of it lives; False if that takes `give_up` seconds.
 
-    Frozen first, so that nothing can slip away by forking while others are being killed.
+    Frozen first, so that nothing can slip away by forking while others are being killed. One that forks and ends
+    faster than a table is read need not be in it; but each of its lives leaves a zombie, as long as nobody reaps.
+    So `reapers`, the supervisors above, stand still meanwhile, and all is dead when a second look finds no zombie
+    that the first one did not: whoever lived when it began has to be in it. The zombies also end it, as they count
+    towards the limit on processes. A supervisor that commands keep waking up goes with the rest; this process
+    then takes its place.
     """
-    end = time.monotonic() + give_up
+    begun = time.monotonic()
     frozen = set()  # type: set[int]
+    before = None  # type: set[int] | None
     while True:
-        fresh = find() - frozen
-        if not fresh:
-            break
-        send_signal(fresh, signal.SIGSTOP)
-        frozen |= fresh
-    while True:
-        alive = find()
-        if not alive:
+        passed = time.monotonic() - begun
+        send_signal(reapers, signal.SIGSTOP if is_apart() and passed < LENIENT_SECONDS else signal.SIGKILL)
+        table = processes()
+        found = find(table)
+        alive = {pid for pid in found if table[pid][1] != DEAD}
+        still = not alive and all(pid not in table or table[pid][1] in (DEAD, STOPPED) for pid in reapers)
+        if still and found == before:
             return True
-        if time.monotonic() > end:
+        before = found if still else None
+        if passed > give_up:
             return False
-        send_signal(alive, signal.SIGKILL)
-        time.sleep(0.001)
+        fresh = alive - frozen
+        if fresh and passed < FREEZE_SECONDS:
+            send_signal(fresh, signal.SIGSTOP)
+            frozen |= fresh
+        elif not still:
+            send_signal(alive, signal.SIGKILL)
+            time.sleep(0.001)
 
 
 def search_path(name: bytes, path: bytes) -> "list[bytes]":

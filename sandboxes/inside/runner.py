@@ -47,7 +47,7 @@ class Runner:
         except OSError:
             pass  # the first call will say so
         while True:
-            busy = bool(self.calls.serving)
+            busy = self.calls.busy()
             self.stream.wait(patience(self.calls.due() + self.background.due() + self.disk.due(busy)))
             self.calls.on_time()
             self.background.on_time()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import secrets
 import signal
+import struct
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 from conformance.kinds import Outside
 
-from sandboxes.protocol import Sandbox, SandboxLost
+from sandboxes.protocol import Limits, Sandbox, SandboxLost
 
 Open = Callable[..., Awaitable[Sandbox]]
 
@@ -81,6 +83,51 @@ async def test_all_that_a_call_started_is_dead_two_seconds_after_its_deadline(fr
     await gone(seconds, begun, deadline + AFTER + slow)
     assert len(alive(f"sleep\0{bystander}")) == 1
     assert (await box.exec(["echo", "well"])).output.text() == "well\n"
+
+
+HOPS = {
+    "a shell": b"#!/bin/sh\nhop() { echo . >>hops; hop & exit; }; hop",
+    # x86: write a byte, fork, go on as the child, end as the parent; the same without a library and its start.
+    "a program": struct.pack(
+        "<16sHHIQQQIHHHHHH2I6Q",
+        *(b"\x7fELF\2\1\1", 2, 62, 1, 0x400078, 64, 0, 0, 64, 56, 1, 0, 0, 0),
+        *(1, 5, 0, 0x400000, 0x400000, 167, 167, 4096),
+    )
+    + bytes.fromhex(
+        "b801000000bf01000000488d351d000000ba010000000f05b8390000000f0585c074dd78f331ffb83c0000000f052e"
+    ),
+}
+"""A process that is another one at every look: it forks, the child goes on, the parent ends."""
+
+
+async def hops(box: Sandbox) -> int:
+    return len(await box.read("hops"))
+
+
+@pytest.mark.parametrize("how", HOPS)
+@pytest.mark.parametrize("end", ["deadline", "cancelled"])
+async def test_a_process_that_is_never_the_same_is_dead_after_the_end(fresh: Open, how: str, end: str) -> None:
+    if how == "a program" and platform.machine() != "x86_64":
+        pytest.skip("it is written for another processor")
+    box, bystander = await fresh(limits=Limits()), mark()
+    await box.write("hop", HOPS[how])
+    await box.exec(["chmod", "755", "hop"])
+    await box.exec(["sh", "-c", f"sleep {bystander} >/dev/null 2>&1 &"])
+    for _ in range(3):
+        command = ["sh", "-c", f"./hop >>hops 2>&1 </dev/null & sleep {mark()}"]
+        if end == "deadline":
+            assert (await box.exec(command, timeout=DEADLINE)).ending == "timeout"
+        else:
+            calling = asyncio.ensure_future(box.exec(command, timeout=60))
+            await asyncio.sleep(DEADLINE)
+            calling.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await calling
+        before = await hops(box)
+        await asyncio.sleep(0.3)
+        assert before == await hops(box) > 0
+    assert len(alive(f"sleep\0{bystander}")) == 1
+    assert (await box.exec(["sh", "-c", "grep -c 'State:.*T' /proc/[0-9]*/status"])).exit_code == 1
 
 
 async def test_all_that_a_call_started_is_dead_once_it_was_cancelled(fresh: Open) -> None:
