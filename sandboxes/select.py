@@ -19,7 +19,8 @@ BackendName = Literal["docker", "bubblewrap"]
 BackendChoice = Literal["auto", "docker", "bubblewrap"]
 BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
 WEAKER = (
-    "no image but the host's toolchain, no whole network, and limits only as far as control groups can be made"
+    "no image but the host's toolchain, no whole network, limits only as far as control groups can be made, and, "
+    "unless you are root, no user of its own for what starts the commands"
 )
 """What bubblewrap does not promise and an engine does, in words."""
 

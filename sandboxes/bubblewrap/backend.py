@@ -256,7 +256,8 @@ class BubblewrapBackend:
         finally:
             pipes.close()
         shell = "bash" if hello.bash else "sh"
-        return BubblewrapSandbox(made.view, first, shell, channel, spec, known, self.open)
+        apart = bool(hello.apart)
+        return BubblewrapSandbox(made.view, first, shell, channel, spec, known, self.open, apart=apart)
 
     def _start(self, made: Made, limits: Limits, stream: socket.socket, pipes: Pipes) -> First:
         begun = start(

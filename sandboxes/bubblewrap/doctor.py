@@ -22,6 +22,10 @@ WEAKER = {
     "pids": "processes are limited by their user's number of them",
     "cpu": "processor time is not limited",
 }
+ONE_USER = (
+    "commands run as the same user as Bridle's own process inside, so they can end other commands, and have that "
+    "process be the first to go when memory is short"
+)
 
 
 async def checks(backend: BubblewrapBackend) -> list[Check]:
@@ -36,7 +40,7 @@ async def checks(backend: BubblewrapBackend) -> list[Check]:
     try:
         sandbox = await backend.open(SandboxSpec(f"doctor-{secrets.token_hex(4)}"))
         try:
-            covered = sandbox.covered
+            weak = weaknesses(sandbox.covered, apart=sandbox.apart)
             well = (await sandbox.exec(["true"], timeout=20)).exit_code == 0
         finally:
             await sandbox.close()
@@ -44,7 +48,7 @@ async def checks(backend: BubblewrapBackend) -> list[Check]:
         return [Check(WHAT, ok=False, detail=str(e), mend=_mend())]
     if not well:
         return [Check(WHAT, ok=False, detail="a sandbox starts, but no command in it", mend=_mend())]
-    return [Check(WHAT, ok=True, detail=f"{await in_thread(_version, bwrap)} at {bwrap}; {weaknesses(covered)}")]
+    return [Check(WHAT, ok=True, detail=f"{await in_thread(_version, bwrap)} at {bwrap}; {weak}")]
 
 
 def _version(bwrap: str) -> str:
@@ -52,12 +56,13 @@ def _version(bwrap: str) -> str:
     return said or "bubblewrap"
 
 
-def weaknesses(covered: frozenset[str]) -> str:
-    """In words, what a sandbox's limits are where control groups cover `covered`."""
+def weaknesses(covered: frozenset[str], *, apart: bool) -> str:
+    """In words, what a sandbox's limits are where control groups cover `covered`, and who its runner is."""
     missing = [text for name, text in WEAKER.items() if name not in covered]
-    if not missing:
-        return "limits by control groups"
-    return f"no control group can be made for all limits here: {', '.join(missing)}"
+    said = "limits by control groups"
+    if missing:
+        said = f"no control group can be made for all limits here: {', '.join(missing)}"
+    return said if apart else f"{said}; {ONE_USER}"
 
 
 def _mend() -> str:

@@ -49,11 +49,14 @@ class BubblewrapSandbox:
         spec: SandboxSpec,
         known: Known,
         open_another: Callable[[SandboxSpec], Awaitable[BubblewrapSandbox]],
+        *,
+        apart: bool,
     ) -> None:
         """`known`: which of its files a saved state has already."""
         self._view, self._first, self._shell, self._channel = view, first, shell, channel
         self._means = RunnerClient(channel)
         self._spec, self._known, self._open_another = spec, known, open_another
+        self._apart = apart
         begun = spec.checkpoint
         self._checkpoints = begun.number if begun is not None and begun.run_id == spec.run_id else 0
         self._closed = False
@@ -71,6 +74,11 @@ class BubblewrapSandbox:
     def covered(self) -> frozenset[str]:
         """Of memory, processes and processor those that are limited for all of it together."""
         return self._first.group.covered
+
+    @property
+    def apart(self) -> bool:
+        """Is the runner another user than the commands?"""
+        return self._apart
 
     @property
     def pid(self) -> int:

@@ -40,7 +40,7 @@ def harden(apart: bool) -> int:
         own_score = -1
     if apart:
         separate()
-    fence()  # where the kernel takes no filter, the engine's own is the only one
+    fence(is_apart())  # where the kernel takes no filter, the engine's own is the only one
     title = b"bridle-runner"
     with open("/proc/self/stat", "rb") as f:
         fields = f.read().rpartition(b")")[2].split()

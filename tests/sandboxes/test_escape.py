@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import shutil
+import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -99,6 +103,54 @@ async def test_contained(
             assert await scene.sh("echo well") == "well\n"
     finally:
         outside.close()
+
+
+SOMEBODY = 54321
+"""A user who has nothing."""
+
+
+DOCTOR = """
+import asyncio
+from sandboxes.bubblewrap.backend import BubblewrapBackend
+print(asyncio.run(BubblewrapBackend().check()))
+"""
+
+
+@pytest.mark.bubblewrap
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user; as one, `test_contained` is this")
+def test_the_runner_is_safe_from_its_own_user(bubblewrap: None, tmp_path: Path) -> None:
+    """Where Bridle is not root, runner and commands are one user; `test_contained` is tried as such a one."""
+    import pydantic
+
+    place = Path(tempfile.mkdtemp(prefix="bridle-somebody-"))
+    try:
+        os.chown(place, SOMEBODY, SOMEBODY)
+        words = [
+            "setpriv",
+            f"--reuid={SOMEBODY}",
+            f"--regid={SOMEBODY}",
+            "--clear-groups",
+            "/usr/bin/python3",
+            "-m",
+        ]
+        words += ["pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={place}/t", str(Path(__file__))]
+        words += ["-k", "bubblewrap and (trace or signals or bounds or forgery) and contained"]
+        path = [str(PAGE.parents[1]), str(Path(pydantic.__file__).parents[1])]
+        env = {"HOME": str(place), "XDG_STATE_HOME": str(place), "PATH": "/usr/bin:/bin"}
+        env |= {"PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            words, env=env, cwd=PAGE.parents[1], capture_output=True, text=True, timeout=300, check=False
+        )
+        if done.returncode != 0 and "ImportError" in done.stdout + done.stderr:
+            pytest.skip("NO SYSTEM PYTHON FOR THE TESTS: /usr/bin/python3 cannot load what these need")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "4 passed" in done.stdout
+        told = subprocess.run(
+            [*words[:5], "-c", DOCTOR], env=env, capture_output=True, text=True, timeout=60, check=True
+        )
+        assert "the same user" in told.stdout
+    finally:
+        shutil.rmtree(place)
 
 
 def test_the_page_holds_the_table() -> None:

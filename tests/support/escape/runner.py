@@ -83,6 +83,56 @@ async def forgery(scene: Scene) -> None:
     assert await scene.sh("echo well", box) == "well\n"
 
 
+BOUNDS = """
+import resource, struct, threading
+with open("/proc/1/status") as status:
+    user = int(next(line for line in status if line.startswith("Uid:")).split()[1])
+few, low, one = (ctypes.c_ulong * 2)(3, 3), ctypes.c_int(0), ctypes.c_ulong(1)
+plan = ctypes.create_string_buffer(struct.pack("=IIQiIQQQ", 48, 5, 0, 0, 0, 0, 0, 0))
+for kind in range(16):
+    call("limit %d" % kind, 302, 261, 1, kind, ctypes.byref(few), zero)
+call("priority", 141, 140, 0, 1, 19)
+call("priority of its group", 141, 140, 1, 1, 19)
+call("priority of its user", 141, 140, 2, user, 19)
+call("parameters", 142, 118, 1, ctypes.byref(low))
+call("policy", 144, 119, 1, 5, ctypes.byref(low))
+call("processors", 203, 122, 1, 8, ctypes.byref(one))
+call("plan", 314, 274, 1, plan, 0)
+call("disk", 251, 30, 1, 1, 3 << 13)
+call("disk of its user", 251, 30, 3, user, 3 << 13)
+"""
+
+OWN = """
+import os, resource, threading
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200))
+resource.prlimit(0, resource.RLIMIT_NOFILE)
+os.setpriority(os.PRIO_PROCESS, 0, 1)
+os.setpriority(os.PRIO_PROCESS, os.getpid(), 2)
+os.setpriority(os.PRIO_PGRP, 0, 3)
+os.sched_setaffinity(os.getpid(), os.sched_getaffinity(0))
+os.sched_setscheduler(os.getpid(), os.SCHED_BATCH, os.sched_param(0))
+def of_a_thread():
+    os.sched_setaffinity(threading.get_native_id(), os.sched_getaffinity(0))
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 4)
+    print("well")
+thread = threading.Thread(target=of_a_thread)
+thread.start()
+thread.join()
+"""
+
+
+async def bounds(scene: Scene) -> None:
+    box = await scene.open()
+    refused(await scene.python(BOUNDS, box=box), also=("EINVAL", "ESRCH"), at_least=25)
+    assert (await box.exec(["sh", "-c", "yes | head -c 300000"])).output.spill is not None
+    # Programs change their own all the same.
+    assert (await box.exec(["python3", "-c", OWN])).output.text() == "well\n"
+    programs = (
+        "ulimit -n 99 && nice -n 1 true && renice -n 2 $$ >/dev/null && ionice -c 3 true && taskset -c 0 true"
+    )
+    assert await scene.sh(f"{programs} && ionice -c 3 -p $$ && echo well", box) == "well\n"
+
+
 ROWS = (
     Attempt(
         "trace",
@@ -98,6 +148,14 @@ ROWS = (
         "Twelve signals to the runner and the supervisor, then `kill -STOP -1` and `kill -9 -1`",
         "The runner is another user, and the first process of its namespace",
         signals,
+    ),
+    Attempt(
+        "bounds",
+        "limits and priorities of the runner",
+        "`prlimit` with every limit, `setpriority`, the scheduler's calls, `ioprio_set` on the runner, its group "
+        "and its user",
+        "The runner is another user; where it is not, a system call filter (`sandboxes/inside/fence.py`)",
+        bounds,
     ),
     Attempt(
         "forgery",
