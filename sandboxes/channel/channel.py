@@ -37,6 +37,10 @@ from sandboxes.protocol import FileError, ProcessProblem, SandboxLost
 
 GRACE_SECONDS = 10.0
 """How much longer than asked a reply may take before the runner counts as hung."""
+SLOWEST = 10 << 20
+"""Bytes a second that a request is taken with at the least."""
+UNREAD_SECONDS = 120.0
+"""How long what is no request may lie unread: an engine holds everything still while it saves a large state."""
 
 
 Answer = Exit | Done | Processes | Part
@@ -212,11 +216,16 @@ class Channel(asyncio.Protocol):
     # The requests' side.
 
     async def send_raw(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes as they are. Raises SandboxLost, also when nobody takes them."""
         if self.ended.done() or self._transport is None:
             raise self.lost()
         self._transport.write(data)
-        await self._writable.wait()
+        try:
+            async with asyncio.timeout(UNREAD_SECONDS):
+                await self._writable.wait()
+        except TimeoutError:
+            self.close("its runner does not answer")
+            raise self.lost() from None
 
     def open_request(self, path: str, limit: int, on_output: Callable[[bytes], None] | None = None) -> Pending:
         """A fresh number, and the place where its reply will come. Raises SandboxLost."""
@@ -236,8 +245,8 @@ class Channel(asyncio.Protocol):
         `on_output` raised.
         """
         try:
-            await self._send(pending, header, body)
-            async with asyncio.timeout(seconds + GRACE_SECONDS):
+            async with asyncio.timeout(seconds + GRACE_SECONDS + len(body) / SLOWEST):
+                await self._send(pending, header, body)
                 message = await asyncio.shield(pending.answer)
         except TimeoutError:
             self.close("its runner does not answer")

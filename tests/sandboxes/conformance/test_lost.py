@@ -76,15 +76,18 @@ async def test_the_first_process_cannot_be_killed_by_a_command(fresh: Open) -> N
     assert (await box.exec(["echo", "well"])).output.text() == "well\n"
 
 
-async def test_paused_from_outside(fresh: Open, outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [0, 8 << 20], ids=["small", "larger than any buffer"])
+async def test_paused_from_outside(
+    fresh: Open, outside: Outside, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
     monkeypatch.setattr("sandboxes.channel.channel.GRACE_SECONDS", 0.5)
     box = await fresh()
-    running = asyncio.ensure_future(box.exec(["sleep", "100"], timeout=3))
+    running = asyncio.ensure_future(box.exec(["sleep", "100"], timeout=60))
     await box.exec(["true"])
     outside.pause(box)
     try:
         async with asyncio.timeout(30):
-            for call in (box.exec(["true"], timeout=0.5), running):
+            for call in (box.exec(["cat"], stdin=bytes(size), timeout=0.5), running):
                 with pytest.raises(SandboxLost, match=r"does not answer|has paused it|runs no command"):
                     await call
             await assert_lost(box)
