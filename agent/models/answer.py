@@ -57,6 +57,13 @@ class _Piece(BaseModel):
     content: str | None = None
     refusal: str | None = None
     tool_calls: list[_CallPiece] | None = None
+    function_call: _Function | None = None
+
+    @property
+    def calls(self) -> list[_CallPiece]:
+        """The calls, or their pieces; one in the form from before `tool_calls`, too."""
+        older = [_CallPiece(function=self.function_call)] if self.function_call else []
+        return [*(self.tool_calls or []), *older]
 
 
 class _TokenLogprob(BaseModel):
@@ -142,9 +149,9 @@ class Answer:
         text = _whole_characters((piece.content or "") + (piece.refusal or ""))
         if text:
             self._texts.append(text)
-        for call in piece.tool_calls or []:
+        for call in piece.calls:
             self._feed_call(call)
-        self._chars += len(text) + sum(_length(call) for call in piece.tool_calls or [])
+        self._chars += len(text) + sum(map(_length, piece.calls))
         if self._chars > MAX_CHARS:
             raise AnswerTooLong
         self._finish = choice.finish_reason or self._finish
