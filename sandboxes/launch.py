@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module, resources
 from typing import Literal
 
@@ -74,6 +74,8 @@ exec 3<&0
 wait $!
 """
 
+LOADED = ("LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT", "GCONV_PATH")
+"""Variables with places that any program takes code from."""
 WRITABLE = rf"! -type l \( -perm -002 -o -perm -020 -group {AGENT_GID} \)"
 """For `find`: what of root's the agent may write to, which is in no other group."""
 OPEN = rf"\( ! -user 0 -o {WRITABLE} \)"
@@ -172,7 +174,7 @@ shell() {{
     set -f
     [ ! -d /usr ] || libraries /usr/local/lib
     IFS=' :;'
-    for e in $LD_LIBRARY_PATH $LD_PRELOAD $LD_AUDIT $GCONV_PATH; do IFS=:; libraries "$e"; done
+    for e in {" ".join("$" + name for name in LOADED)}; do IFS=:; libraries "$e"; done
     IFS=:
 }}
 closed() {{
@@ -225,6 +227,11 @@ without a shell that could look."""
 AGENTS: tuple[Contents, ...] = ("the agent's Python", "Python")
 """With these, the first process is the agent's user."""
 CAPABILITIES = ("SETUID", "SETGID", "SETPCAP", "KILL")
+
+
+def loads(env: Mapping[str, str]) -> bool:
+    """Do these variables name places that any program takes code from? The host's toolchain needs none of them."""
+    return any(env.get(name) for name in LOADED)
 
 
 def entrypoint(contents: Contents, pythons: Sequence[str]) -> list[str]:

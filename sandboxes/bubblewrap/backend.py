@@ -37,7 +37,7 @@ from sandboxes.channel.channel import Channel
 from sandboxes.channel.client import open_way_out, tell_limits
 from sandboxes.channel.frames import Ready
 from sandboxes.host_root import folder_mounts
-from sandboxes.launch import CAPABILITIES, ENVIRONMENT, entrypoint, runner_payload
+from sandboxes.launch import CAPABILITIES, ENVIRONMENT, entrypoint, loads, runner_payload
 from sandboxes.network import egress
 from sandboxes.ownership import KEEPER_LABEL, RUN_LABEL, Owner, is_anothers, is_dead, read_labels, this_owner
 from sandboxes.protocol import (
@@ -220,7 +220,7 @@ class BubblewrapBackend:
         shown = ((group.oom_file, f"/sys/fs/cgroup/{group.oom_name}"),) if group.oom_file else ()
         hidden = covered([*folder_mounts(), *tools.mounts], spec.hidden, spec.hidden_packages)
         view = View(bwrap, files, etc, tools.mounts, env, shown, tuple(hidden))
-        return Made(view, group, tools.pythons, users if users and users.inside else None)
+        return Made(view, group, tools.pythons, users if users and users.inside and not loads(env) else None)
 
     def _view(self, left: Scratch) -> View:
         """Just enough to read what is left of a sandbox. Blocks. Raises OSError, SandboxUnavailable."""

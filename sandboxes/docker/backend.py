@@ -58,8 +58,8 @@ OPENED_AT_ONCE = 8
 class Plan:
     """What to start: an image by id, how, and whether it still needs the agent's folders.
 
-    With `open_root`, everybody may make files beside the system's folders, as in /tmp. `agents`: what it begins
-    with was the agent's user, since commands could change it, and by now they may have.
+    With `open_root`, everybody may make files beside the system's folders, as in /tmp. `agents`: it begins
+    as the agent's user, since commands can change what it would load, or could and by now may have.
     """
 
     image: str
@@ -243,7 +243,7 @@ class DockerBackend:
         if tools.virtual_env:
             env["VIRTUAL_ENV"] = str(tools.virtual_env)
         image = spec.checkpoint.id if spec.checkpoint else host_image.ensure_image(self._engine)
-        return Plan(image, tools.pythons, tuple(mounts), tuple(env.items()))
+        return Plan(image, tools.pythons, tuple(mounts), tuple(env.items()), agents=launch.loads(spec.env))
 
     def _image_id(self, image: str) -> str:
         """The id of an image the engine has. Raises SandboxUnavailable."""

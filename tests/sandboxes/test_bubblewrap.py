@@ -117,6 +117,13 @@ async def test_nothing_inside_is_the_host_s_root(fresh: Open, folder: Path) -> N
         await running
 
 
+async def test_the_first_process_loads_no_code_of_the_workspace_s_as_root(fresh: Open) -> None:
+    box = await fresh(env={"LD_PRELOAD": "/workspace/x.so"})
+    status = (await box.read("/proc/1/status")).decode()
+    assert "\nUid:\t1000\t1000\t1000\t1000\n" in status
+    assert "\nCapPrm:\t0000000000000000\n" in status
+
+
 async def test_two_sandboxes_share_nothing(fresh: Open) -> None:
     one, other = await fresh(), await fresh()
     await one.write("/tmp/x", b"one")

@@ -44,7 +44,7 @@ async def text(box: Sandbox, script: str) -> str:
 
 
 async def facts(box: Sandbox, process: str) -> dict[str, str]:
-    status = await text(box, f"cat /proc/{process}/status")
+    status = await text(box, f"sleep 0.2; cat /proc/{process}/status")  # the supervisor is back from starting it
     return dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
 
 
@@ -293,6 +293,12 @@ async def test_nor_does_one_that_takes_code_from_the_workspace(
         pytest.raises(SandboxUnavailable, match="ran as 1000\\."),
     ):
         await opened(image)
+
+
+async def test_nor_does_the_hosts_with_code_from_the_workspace(fresh: Open) -> None:
+    box = await fresh("host", env={"LD_LIBRARY_PATH": "/workspace/lib"})
+    assert (await facts(box, "1"))["Uid"].split() == [str(AGENT)] * 4
+    assert await text(box, "echo $LD_LIBRARY_PATH") == "/workspace/lib\n"
 
 
 PLANTED = """
