@@ -167,6 +167,7 @@ class Channel(asyncio.Protocol):
         for pending in self._pending.values():
             if not pending.answer.done():
                 pending.answer.set_exception(self.lost())
+                pending.answer.exception()  # seen, also where nobody waits for it any more
         self._pending.clear()
         if self.tunnels is not None:
             self.tunnels.lost()
