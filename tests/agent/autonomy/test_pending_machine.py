@@ -135,6 +135,7 @@ class PendingMachine(RuleBasedStateMachine):
             assert not by_rule
             assert not holds, "an answer that still holds is used"
             assert level is not Level.PLAN
+            self.answers.pop(key, None)  # asked anew, at a lower level: the earlier answer is replaced
             return
         if ruling.verdict == "allow":
             assert by_level or by_rule or (holds and kind in ("yes", "always")), "nobody allowed this"
