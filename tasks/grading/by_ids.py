@@ -41,7 +41,7 @@ from tasks.grading.verdict import Grade, GraderProblem, Open
 
 MAX_RESULTS = 8 << 20
 MAX_OUTPUT = 16384
-GUESSES = 4
+GUESSES = 6
 """How many times a forger has to guess right, at least: is a test that failed before itself, or its twin?"""
 
 
@@ -125,7 +125,7 @@ def proofs(task: Task, sources: Mapping[str, str]) -> dict[str, Strength | None]
 
 
 def rounds(found: Mapping[str, Strength | None]) -> int:
-    """How many rounds it takes that a blind guess has a chance of one in 16 at best."""
+    """How many rounds it takes that a blind guess has a chance of one in 64 at best."""
     of = Counter(found.values())
     telling = of["value"] or of["turned"]
     return -(-GUESSES // telling) if telling else 1

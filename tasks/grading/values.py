@@ -77,9 +77,15 @@ def _other_of_several(value: Any, rng: random.Random) -> Any:
         return type(value)([rng.randrange(10)]) if isinstance(value, list | tuple) else None
     place = rng.randrange(len(items))
     kept, old = items[:place] + items[place + 1 :], items[place]
-    if len(items) > 1 and rng.random() < 0.4:
-        return type(value)(kept)
-    new = _other(old[1] if isinstance(value, dict) else old, rng)
+    one = old[1] if isinstance(value, dict) else old
+    others = [each[1] for each in kept] if isinstance(value, dict) else kept
+    if isinstance(one, str) and others and not any(map(str.isdigit, one)):  # another spelling would look wrong
+        words = [each for each in others if isinstance(each, str) and each != one]
+        new = rng.choice(words) if words and not isinstance(value, set) and rng.random() < 0.5 else None
+    elif others and rng.random() < 0.4:
+        new = None
+    else:
+        new = _other(one, rng)
     if new is None:
         return type(value)(kept) if kept else None
     items[place] = (old[0], new) if isinstance(value, dict) else new
