@@ -23,12 +23,16 @@ BUSY = (
 NOTES = {
     "exec": "`true`, started directly; mini-swe-agent always goes through `bash -lc`. *Busy* sandboxes are eight "
     "more of Bridle's, each in an endless loop, on the same processors.",
-    "files": "An edit reads the file and writes it again; Bridle's writes only if it still holds what was read.",
+    "files": "An edit reads the file and writes it again; Bridle's writes only if it still holds what was read. "
+    "The tools are what the model calls, in a repository of fifty files. A search starts ripgrep inside, a "
+    "process of its own, so that it takes about three times as long as a command that does nothing, and misses "
+    "its target.",
     "ready": "The image is there already. *Ready* differs: for the docker command, the SDK and mini-swe-agent it "
     "is a container that was started, for Bridle and SWE-ReX one that has answered. The second row is the "
     "same for all.",
     "checkpoints": "Beside `docker commit`, `docker rm` with `docker run`, and `docker run`; the others have no "
-    "such thing. *Little* is one file of 10 kB, *much* a thousand of 100 kB.",
+    "such thing. *Little* is one file of 10 kB, *much* a thousand of 100 kB. *After 200 MB*: these were written "
+    "and saved before, and Bridle went on from there, as a session does.",
     "output": "In a new process each; memory is by how much that process grew at most. Bridle keeps both ends and "
     "leaves the whole in a file inside; the others hand all of it over.",
     "cpu": "All who take part are counted: the engine's daemons, what is inside, and the process that asks with "

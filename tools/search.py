@@ -84,8 +84,7 @@ class Search:
         """Search with the best program there is; a pattern that is no regular expression is taken literally."""
         path = resolve(args.path)
         try:
-            folder, only = await _place(bench, path)
-            found = await _search(args, bench, folder, only)
+            folder, found = await _at(args, bench, path)
         except FileError as error:
             return ToolResult(explain(error), ok=False, facts={"path": path, "error": error.problem})
         if found.error:
@@ -93,16 +92,20 @@ class Search:
         return _report(args, found, folder, path)
 
 
-async def _place(bench: Workbench, path: str) -> tuple[str, str]:
-    """The folder to search and, when `path` is a file, its name. Raises FileError when there is neither."""
+async def _at(args: SearchArguments, bench: Workbench, path: str) -> tuple[str, Found]:
+    """What is found at `path`, and the folder it was searched from. Raises FileError when nothing is there."""
     try:
-        await bench.sandbox.read(path, max_bytes=0)
+        return path, await _search(args, bench, path, "")
     except FileError as error:
-        if error.problem == "is_directory":
-            return path, ""
-        if error.problem != "too_large":
+        if error.problem != "bad_path":
             raise
-    return posixpath.split(path)
+    try:  # no folder, then
+        await bench.sandbox.read(path, max_bytes=0)
+    except FileError as large:
+        if large.problem != "too_large":
+            raise
+    folder, only = posixpath.split(path)
+    return folder, await _search(args, bench, folder, only)
 
 
 async def _search(args: SearchArguments, bench: Workbench, folder: str, only: str) -> Found:

@@ -25,6 +25,11 @@ from sandboxes.protocol import Backend, Checkpoint, PtySize, Sandbox, SandboxSpe
 from tasks.agents.work import Agent
 from tasks.format.task import load_task
 from tasks.runs.runner import Run
+from tools.edit import Edit
+from tools.protocol import Tool, Workbench
+from tools.read import Read
+from tools.search import Search
+from tools.write import Write
 
 T = TypeVar("T")
 NOWHERE = "2d00::5"
@@ -50,6 +55,10 @@ else:
     assert f.readline() == b"taken\\n"
 print(time.monotonic() - begun)
 """
+FILL = """
+git init -q . && for i in $(seq 50); do seq -f "line_$i %.0f" 900 > f$i.py; done
+git add -A && git -c user.name=a -c user.email=a@example.org commit -qm files
+"""
 BUSY = "while :; do :; done"
 
 
@@ -64,6 +73,7 @@ class Bridle:
         self._fork: Sandbox | None = None
         self._saved: list[Checkpoint] = []
         self._count = 0
+        self._edits = 0
 
     def _make_backend(self) -> Backend:
         raise NotImplementedError
@@ -110,6 +120,37 @@ class Bridle:
     async def _edit(self) -> None:
         before = await self.box.read("file.txt")
         await self.box.write("file.txt", before[:-10] + self._text()[:10], expect=before)
+
+    # The tools of the model.
+
+    def fill(self) -> None:
+        self._edits = 0
+        done = self._do(self.box.exec(["sh", "-c", FILL]))
+        assert done.exit_code == 0, done.output.text()
+
+    def _tool(self, tool: Tool, arguments: dict[str, object]) -> None:
+        result = self._do(tool.run(tool.arguments.model_validate(arguments), Workbench(sandbox=self.box)))
+        assert result.ok, result.text
+
+    def tool_read(self) -> None:
+        self._tool(Read(), {"path": "f1.py"})
+
+    def tool_list(self) -> None:
+        self._tool(Read(), {"path": "."})
+
+    def tool_write(self) -> None:
+        self._tool(Write(), {"path": "new.py", "content": self._text().decode()})
+
+    def tool_edit(self) -> None:
+        self._edits += 1
+        old, new = f"line_2 500{'x' * (self._edits - 1)}\n", f"line_2 500{'x' * self._edits}\n"
+        self._tool(Edit(), {"path": "f2.py", "old": old, "new": new})
+
+    def tool_search(self) -> None:
+        self._tool(Search(), {"pattern": "line_7 500$"})
+
+    def tool_names(self) -> None:
+        self._tool(Search(), {"name": "f7.py"})
 
     # Output.
 
