@@ -22,9 +22,10 @@ import json
 import random
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from sandboxes.protocol import GIVEN, WORKSPACE, ExecResult, Sandbox
 from tasks.environments.prepare import Prepared
@@ -41,28 +42,63 @@ from tasks.grading.verdict import Grade, GraderProblem, Open
 
 MAX_RESULTS = 8 << 20
 MAX_OUTPUT = 16384
+MAX_DOUBTED, DRAWS = 8, 8
+"""How many tests in doubt are tried alone, and how many times each: one guess more, with one chance in 256."""
 GUESSES = 6
 """How many times a forger has to guess right, at least: is a test that failed before itself, or its twin?"""
 
 
+T = TypeVar("T")
+
+
+class _Fresh(Protocol):
+    """Does work in a fresh sandbox with the tree to grade."""
+
+    async def __call__(self, work: Callable[[Sandbox], Awaitable[T]]) -> T: ...
+
+
 class _Ran(NamedTuple):
+    """One run: results of all tests, as they are or turned round; those of them that are not as they should be."""
+
     tests: tuple[TestResult, ...]
+    wrong: frozenset[str]
     result: ExecResult
     output: str
 
 
-class _Round(NamedTuple):
-    """Results of the tests as they are, in the order they are expected in; twins that did not fail."""
+class _Look(NamedTuple):
+    """Results of the tests as they are, in the order they are expected in.
+
+    `doubted` are those that did not pass, or whose twin did not fail; `unturned` the latter.
+    """
 
     tests: tuple[TestResult, ...]
-    unturned: tuple[TestResult, ...]
+    doubted: frozenset[str]
+    unturned: tuple[str, ...]
     flags: tuple[Flag, ...]
     result: ExecResult
     output: str
 
     @property
     def good(self) -> bool:
-        return not self.flags and not self.unturned and all(each.result == "passed" for each in self.tests)
+        return not self.flags and not self.doubted
+
+
+class _Suite(NamedTuple):
+    """What is the same for all runs of a grade: the test files by path, and what each id is turned round with."""
+
+    prepared: Prepared
+    folder: Path
+    sources: Mapping[str, str]
+    unit_of: Mapping[str, Unit]
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        return self.prepared.task.bridle.expected
+
+    @property
+    def units(self) -> list[Unit]:
+        return sorted(set(self.unit_of.values()))
 
 
 async def by_ids(
@@ -73,13 +109,14 @@ async def by_ids(
 
     Raises GraderProblem, GraderAttacked, SandboxError.
     """
-    unit_of = _units(prepared, sources)
+    suite = _Suite(prepared, folder, sources, _units(prepared, sources))
+    fresh: _Fresh = partial(withstood, open_box, open_base)
     for _ in range(rounds(proofs(prepared.task, sources))):
-        last = await withstood(
-            open_box, open_base, lambda sandbox: _round(prepared, sandbox, folder, unit_of, sources)
-        )
+        last = await fresh(partial(_round, suite))
         if not last.good:
             break
+    if not last.good and last.result.ending == "exited":
+        last = await _second_look(suite, fresh, last)
     passed = sum(each.result == "passed" for each in last.tests)
     return Grade(
         verdict="pass" if last.good else "fail",
@@ -131,47 +168,80 @@ def rounds(found: Mapping[str, Strength | None]) -> int:
     return -(-GUESSES // telling) if telling else 1
 
 
-async def _round(
-    prepared: Prepared, sandbox: Sandbox, folder: Path, unit_of: dict[str, Unit], sources: Mapping[str, str]
-) -> _Round:
-    """Both runs; where the first is not as it should be, the second only brings the tests that it left out."""
-    expected, python = prepared.task.bridle.expected, await python_of(sandbox)
-    drawn = _draw(set(unit_of.values()))
-    twins_in_a = [each for each in expected if unit_of.get(each) in drawn]
-    in_a = [each for each in expected if each not in set(twins_in_a)]
-    one = await _run(prepared, sandbox, folder, python, sources, expected, drawn)
-    of_one = {each.id: each for each in one.tests}
-    as_wanted = all(of_one[each].result == "passed" for each in in_a) and not _unturned(of_one, twins_in_a)
-    if as_wanted:
-        two = await _run(prepared, sandbox, folder, python, sources, expected, set(unit_of.values()) - drawn)
-    elif twins_in_a and one.result.ending == "exited":
-        two = await _run(prepared, sandbox, folder, python, sources, twins_in_a, set())
-    else:  # it was stopped: so would be the other
-        two = _Ran(judge(b"", twins_in_a, ""), one.result, one.output)
-    of_two = {each.id: each for each in two.tests}
-    again = {each for each in in_a if each not in unit_of and as_wanted}
-    tests = tuple(of_two[each] if each in again.union(twins_in_a) else of_one[each] for each in expected)
-    twins_in_b = [each for each in in_a if each in unit_of] if as_wanted else []
-    unturned = (*_unturned(of_one, twins_in_a), *_unturned(of_two, twins_in_b))
-    broken = next((ran for ran in (one, two) if ran.result.ending != "exited"), None)
-    shown = broken or next((ran for ran in (one, two) if any(t.result != "passed" for t in ran.tests)), two)
-    flags = [*_seen(one), *_seen(two), *(await left(sandbox, python))]
-    if unturned and all(each.result == "passed" for each in tests):
-        flags.append(
-            Flag(name="integrity.results_forged", where=f"{unturned[0].id} does not fail where it has to")
-        )
-    return _Round(tests, unturned, tuple(dict.fromkeys(flags)), shown.result, shown.output)
+async def _round(suite: _Suite, sandbox: Sandbox) -> _Look:
+    """Both runs in one sandbox; where the first is not as it should be, there is no second."""
+    python = await python_of(sandbox)
+    drawn = _draw(suite.units)
+    one = await _run(suite, sandbox, python, drawn)
+    ran = [(one, drawn)]
+    if not one.wrong:
+        others = set(suite.units) - drawn
+        ran.append((await _run(suite, sandbox, python, others), others))
+    tests = {each: TestResult(id=each, result="missing") for each in suite.expected}
+    for run, turned in ran:
+        tests |= {each.id: each for each in run.tests if suite.unit_of.get(each.id) not in turned}
+    wrong = frozenset[str]().union(*(run.wrong for run, _ in ran))
+    unturned = [each for run, turned in ran for each in sorted(run.wrong) if suite.unit_of.get(each) in turned]
+    flags = [*(flag for run, _ in ran for flag in _seen(run)), *(await left(sandbox, python))]
+    last = ran[-1][0]
+    return _Look(
+        tuple(tests.values()), wrong, tuple(unturned), tuple(dict.fromkeys(flags)), last.result, last.output
+    )
 
 
-def _draw(all_units: set[Unit]) -> set[Unit]:
-    """Which tests are twins in the first run: any of them, all or none."""
+async def _second_look(suite: _Suite, fresh: _Fresh, first: _Look) -> _Look:
+    """What a failure is scored by: all tests as they are, in a sandbox where nothing else ran.
+
+    Where they pass, the failure may be of the grader's making: a twin that failed, or the run before it, left what
+    makes another test fail. So each test in doubt is tried in sandboxes of its own, as it is or as its twin, which
+    is drawn anew each time; nothing else is turned round, and nothing ran there before.
+    """
+    plain = await fresh(partial(_plain, suite, unsure=_nothing_came(first)))
+    flags = tuple(dict.fromkeys((*first.flags, *plain.flags)))
+    if not plain.good:
+        return plain._replace(flags=flags)
+    doubted = {suite.unit_of[each] for each in first.doubted if each in suite.unit_of} or set(suite.units)
     rng = random.SystemRandom()
-    return {unit for unit in sorted(all_units) if rng.random() < 0.5}
+    for unit in rng.sample(sorted(doubted), min(MAX_DOUBTED, len(doubted))):
+        ids = {each for each, other in suite.unit_of.items() if other == unit}
+        for _ in range(DRAWS):
+            chosen = _draw([unit])
+            ran = await fresh(partial(_alone, suite, chosen))
+            if wrong := ids & ran.wrong:
+                unturned = [*first.unturned, *(sorted(wrong) if chosen else ())]
+                forged = [_forged(each) for each in unturned[:1]]
+                tests = plain.tests if chosen else ran.tests
+                return plain._replace(tests=tests, doubted=frozenset(wrong), flags=(*flags, *forged))
+    return plain
 
 
-def _unturned(results: dict[str, TestResult], twins: Iterable[str]) -> tuple[TestResult, ...]:
-    """Twins that did not come out as failed: an error beside it comes from what follows a test that fails."""
-    return tuple(results[each] for each in twins if results[each].result not in ("failed", "error", "duplicated"))
+async def _plain(suite: _Suite, sandbox: Sandbox, *, unsure: bool) -> _Look:
+    """All tests as they are. When `unsure`, is there a pytest at all? No code of the agent's has run here yet."""
+    python = await python_of(sandbox)
+    if unsure and (await sandbox.exec([python, "-I", "-c", "import pytest"], cwd="/")).exit_code == 1:
+        task, image = suite.prepared.task.name, suite.prepared.image
+        raise GraderProblem(f"the image {image} has no pytest for the tests of {task}")
+    ran = await _run(suite, sandbox, python, set())
+    flags = [*_seen(ran), *(await left(sandbox, python))]
+    return _Look(ran.tests, ran.wrong, (), tuple(flags), ran.result, ran.output)
+
+
+async def _alone(suite: _Suite, chosen: set[Unit], sandbox: Sandbox) -> _Ran:
+    return await _run(suite, sandbox, await python_of(sandbox), chosen)
+
+
+def _nothing_came(look: _Look) -> bool:
+    return all(each.result == "missing" for each in look.tests)
+
+
+def _forged(test: str) -> Flag:
+    return Flag(name="integrity.results_forged", where=f"{test} does not fail where it has to")
+
+
+def _draw(all_units: Iterable[Unit]) -> set[Unit]:
+    """Which tests are twins: any of them, all or none."""
+    rng = random.SystemRandom()
+    return {unit for unit in all_units if rng.random() < 0.5}
 
 
 def _seen(ran: _Ran) -> list[Flag]:
@@ -185,31 +255,24 @@ def _seen(ran: _Ran) -> list[Flag]:
     return flags
 
 
-async def _run(
-    prepared: Prepared,
-    sandbox: Sandbox,
-    folder: Path,
-    python: str,
-    sources: Mapping[str, str],
-    ids: Sequence[str],
-    chosen: set[Unit],
-) -> _Ran:
-    """One run of ids, under a nonce of its own, with the functions `chosen` turned round."""
+async def _run(suite: _Suite, sandbox: Sandbox, python: str, chosen: set[Unit]) -> _Ran:
+    """One run of the expected ids, under a nonce of its own, with the functions `chosen` turned round."""
+    prepared, ids = suite.prepared, suite.expected
     nonce, place = secrets.token_hex(16), secrets.token_hex(8)
-    kit = folder / f"kit-{place}.tar"
+    kit = suite.folder / f"kit-{place}.tar"
     own = prepared.task.bridle.tests == "workspace"
     await asyncio.to_thread(pack_for_ids, prepared.task, kit, place, _by_file(chosen))
     await sandbox.give(kit)
     kit.unlink()
-    for path, text in in_place(sources, place, _by_file(chosen)).items() if own else ():
+    for path, text in in_place(suite.sources, place, _by_file(chosen)).items() if own else ():
         await sandbox.write(f"{WORKSPACE}/{path}", text.encode())
     paths = prepared.base.text_paths()
     source = any(path.startswith("src/") and path.endswith(".py") for path in paths)
     log = f"/tmp/{place}.log"  # noqa: S108 -- inside
     asked = {
         "workspace": [f"{WORKSPACE}/src", WORKSPACE] if source else [WORKSPACE],
-        "closed": not own and not needs_workspace(sources, paths),
-        "installed": [] if own else installed(sources, [*paths, *prepared.task.bridle.locations]),
+        "closed": not own and not needs_workspace(suite.sources, paths),
+        "installed": [] if own else installed(suite.sources, [*paths, *prepared.task.bridle.locations]),
         "tests": f"{GIVEN}/{place}/tests",
         "ids": list(dict.fromkeys(each.split("::", 1)[0] for each in ids)) if own else list(ids),
         "own": own,
@@ -224,12 +287,17 @@ async def _run(
         max_output=MAX_RESULTS,
     )
     said = result.output
-    if result.exit_code == 1 and b"No module named 'pytest'" in said.head + said.tail:
-        raise GraderProblem(f"the image {prepared.image} has no pytest for the tests of {prepared.task.name}")
     data = b"" if said.dropped or result.ending != "exited" else said.head + said.tail
+    tests = judge(data, ids, nonce)
+    wrong = {each.id for each in tests if not _as_it_should(each, turned=suite.unit_of.get(each.id) in chosen)}
     shown = await sandbox.exec(["tail", "-c", str(MAX_OUTPUT), log], cwd="/", timeout=30)
     output = shown.output.text() if shown.exit_code == 0 else said.text()[-MAX_OUTPUT:]
-    return _Ran(judge(data, ids, nonce), result, output)
+    return _Ran(tests, frozenset(wrong), result, output)
+
+
+def _as_it_should(test: TestResult, *, turned: bool) -> bool:
+    """A twin comes out as failed: an error beside it comes from what follows a test that fails."""
+    return test.result in ("failed", "error", "duplicated") if turned else test.result == "passed"
 
 
 def _by_file(chosen: Iterable[Unit]) -> Turned:

@@ -1,4 +1,5 @@
-"""Grading tests made strict before they are sent into a sandbox: `a == b` asks more than whether `a` says yes.
+"""Grading tests made strict before they are sent into a sandbox: `a == b` asks more than whether `a` says yes, and
+a test that fails goes on to its end (see `lasting`).
 
 The rewriting is done on the host, on the task's own files, which are parsed and not run.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import ast
 
 from agent.parsing import parse
+from tasks.grading.lasting import make_lasting
 
 
 def helper_name(place: str) -> str:
@@ -19,11 +21,12 @@ def helper_name(place: str) -> str:
 
 
 def strict(source: str, helper: str) -> str:
-    """The test file with every plain `a == b` asked strictly; as it is when it is no Python."""
+    """The test file with every plain `a == b` asked strictly, its tests lasting; as it is when it is no Python."""
     try:
         tree = parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return source
+    make_lasting(tree)
     tree = ast.fix_missing_locations(_Strict(helper).visit(tree))
     place = _after_head(tree.body)
     imported = ast.Import(names=[ast.alias(name=helper, asname=None)])
