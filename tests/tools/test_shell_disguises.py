@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 
@@ -38,6 +39,7 @@ BUILTINS = frozenset(
 PROGRAMS = [line for line in PLAIN if line.split()[0] not in BUILTINS and table().row(line.split()[0])]
 
 
+@functools.cache
 def claimed(line: str) -> Effects:
     return shell_effects(line, CWD) - READ - {Effect.SECRET}
 
@@ -103,7 +105,8 @@ AROUND = {
 
 @pytest.mark.parametrize("around", AROUND)
 def test_no_wrapping_loses_an_effect(around: str) -> None:
-    for line in HOSTILE:
+    # Every line in every second wrapping: all in all would be minutes.
+    for line in HOSTILE[[*AROUND].index(around) % 2 :: 2]:
         wrapped = AROUND[around].format(line=line, quoted=shlex.quote(line))
         worse = claimed(line) - ({Effect.WRITE, Effect.RUN} if around == "unknown program" else READ)
         assert worse <= claimed(wrapped), wrapped
