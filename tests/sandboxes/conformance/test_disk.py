@@ -69,6 +69,18 @@ async def test_a_background_process_of_an_earlier_call_is_ended_with_the_rest(fr
     assert await used(box) == size
 
 
+async def test_what_lost_its_supervisor_is_watched_as_well(fresh: Open) -> None:
+    """Where the runner is the commands' user, as it is with such a variable, they can kill a supervisor."""
+    box = await fresh(limits=SMALL_DISK, env={"LD_LIBRARY_PATH": "/workspace/no"})
+    bomb = "( while head -c 1000000 /dev/zero; do sleep 0.001; done ) >bomb 2>/dev/null </dev/null"
+    done = await box.exec(["sh", "-c", f"({bomb} &); sleep 0.3; kill -9 $PPID; sleep 0.3"], timeout=20)
+    assert done.ending in ("exited", "disk_full")  # already, on a fast disk
+    await asyncio.sleep(20)  # in which nothing else runs that would have it watched
+    while (said := await box.exec(["stat", "-c", "%s", "bomb"])).exit_code != 0:
+        assert said.ending == "disk_full"
+    assert (48 << 20) < int(said.output.text()) < (160 << 20)
+
+
 async def test_a_process_started_in_the_background_is_told_apart(fresh: Open) -> None:
     box = await fresh(limits=SMALL_DISK)
     number = await box.start(["sh", "-c", f"{SLOWLY} > bomb"])
