@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +80,33 @@ def remove(folder: Path) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+def end(folders: Iterable[Path]) -> None:
+    """Kill whatever is still in these groups, those of one sandbox. Blocks for a moment; never raises.
+
+    A bubblewrap whose owner is killed while it sets the namespaces up leaves a child that waits for ever.
+    """
+    last = time.monotonic() + REMOVE_SECONDS
+    for folder in folders:
+        while (pids := _members(folder)) and time.monotonic() < last:
+            for pid in pids:
+                with contextlib.suppress(OSError):
+                    fd = os.pidfd_open(pid)
+                    try:
+                        if pid in _members(folder):  # and no other process that got its number meanwhile
+                            signal.pidfd_send_signal(fd, signal.SIGKILL)
+                    finally:
+                        os.close(fd)
+            time.sleep(0.01)
+
+
+def _members(folder: Path) -> set[int]:
+    """The processes in a group that can be seen from here."""
+    try:
+        return {int(line) for line in (folder / "cgroup.procs").read_text().split()} - {0}
+    except OSError:
+        return set()
 
 
 def sweep() -> None:

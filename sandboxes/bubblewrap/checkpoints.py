@@ -38,6 +38,7 @@ from sandboxes.protocol import Checkpoint, Reaped, SandboxError
 FOLDER = "checkpoints"
 MAX_NOTE = 200
 UNFINISHED, LEAVING = ".new-", ".gone-"
+OLD_SECONDS = 3600.0
 _ID = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,150}")
 
 
@@ -169,10 +170,18 @@ def reap(
         if not half:
             gone.append(Reaped(folder.name, known[0], kind="checkpoint", size=int(_number(about.get("size")))))
     if not dry_run:
-        for left in (home / FOLDER).glob(f"{LEAVING}*"):
+        for left in [*(home / FOLDER).glob(f"{LEAVING}*"), *_begun_long_ago(home)]:
             with contextlib.suppress(SandboxError):
                 remove_tree(left)
     return gone, troubles
+
+
+def _begun_long_ago(home: Path) -> Iterator[Path]:
+    """Those whose maker died before it could say who it was."""
+    for folder in (home / FOLDER).glob(f"{UNFINISHED}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if not (folder / "about.json").exists() and folder.stat().st_mtime < time.time() - OLD_SECONDS:
+                yield folder
 
 
 def _remove(home: Path, name: str) -> None:

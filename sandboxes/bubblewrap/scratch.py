@@ -79,6 +79,11 @@ class Scratch:
         Raises SandboxError when it does not end.
         """
         freeze.thaw(self._groups())  # its owner may have died while it saved the files
+        self._end_noted_process()
+        cgroups.end(self._groups())
+
+    def _end_noted_process(self) -> None:
+        """The one that was noted, if it lives. Blocks. Raises SandboxError when it does not end."""
         first = load_json(self.folder / "first.json")
         pid, start = first.get("pid"), first.get("start")
         if not isinstance(pid, int) or pid <= 1 or not isinstance(start, str):
@@ -114,7 +119,9 @@ class Scratch:
 
     def remove(self) -> None:
         """Remove all of it, control groups too. Blocks. Harmless when it is gone; raises SandboxError."""
-        groups = self._groups()
+        # First, while it is still written down which they are: nothing runs in them any more.
+        for group in self._groups():
+            cgroups.remove(group)
         gone = self.folder.with_name(f".gone-{self.name}-{secrets.token_hex(4)}")
         try:
             self.folder.rename(gone)
@@ -123,8 +130,6 @@ class Scratch:
         except OSError as e:
             raise SandboxError(f"The files of sandbox {self.name} cannot be removed: {e.strerror}.") from e
         remove_tree(gone)
-        for group in groups:
-            cgroups.remove(group)
 
     def _groups(self) -> list[Path]:
         """Its control groups."""

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import time
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -17,9 +18,12 @@ from support import soak
 
 from agent.housekeeping import sweep
 from agent.store import Store
-from sandboxes.docker.backend import DockerBackend
+from sandboxes.bubblewrap.backend import default_folder
+from sandboxes.bubblewrap.cgroups import TOP
+from sandboxes.select import BackendName, make_backend
 
-pytestmark = [pytest.mark.docker, pytest.mark.alone]
+pytestmark = pytest.mark.alone
+Things = set[tuple[str, str]]
 
 POINTS = 50
 AT_ONCE = 4
@@ -57,7 +61,7 @@ class Owner:
         self.link.close()
 
 
-def things(client: Any) -> set[tuple[str, str]]:
+def on_the_engine(client: Any) -> Things:
     """Everything on the engine that could be left over."""
     found = {("container", each["Id"]) for each in client.containers(all=True)}
     found |= {("image", each["Id"]) for each in client.images(all=True)}
@@ -66,17 +70,49 @@ def things(client: Any) -> set[tuple[str, str]]:
     return found
 
 
+def on_the_host(store: Store) -> Things:
+    """Everything of bubblewrap's that could be left over: folders, checkpoints, sessions' control groups.
+
+    What is kept on purpose (the host's `etc` as sandboxes see it) is known by its name.
+    """
+    home = default_folder(os.environ)
+    found = {("folder", each.name) for each in home.glob("*") if each.name not in ("etc", "checkpoints")}
+    found |= {("checkpoint", each.name) for each in home.glob("checkpoints/*")}
+    ours = tuple(f"bridle-{session}." for session in store.ids())
+    for folder, names, _ in os.walk(TOP):
+        found |= {("group", f"{folder}/{name}") for name in names if name.startswith(ours)}
+    return found
+
+
+@pytest.mark.docker
 async def test_killed_at_fifty_points(
     client: Any, busybox_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await soaked("docker", ["host", busybox_image], lambda: on_the_engine(client), tmp_path, monkeypatch)
+
+
+@pytest.mark.bubblewrap
+@pytest.mark.usefixtures("bubblewrap")
+async def test_killed_at_fifty_points_without_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await soaked("bubblewrap", ["host"], lambda: on_the_host(Store()), tmp_path, monkeypatch)
+
+
+async def soaked(
+    name: BackendName,
+    images: Sequence[str],
+    things: Callable[[], Things],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Kill owners of sandboxes of these images, clean, and look at everything there is."""
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["support.soak"])
-    given = {"fill": soak.archive(tmp_path), "temporary": temporary}
-    await (await DockerBackend().open(soak.SandboxSpec("test-soak", limits=soak.LIMITS))).close()
-    before = things(client)
+    given = {"backend": name, "fill": soak.archive(tmp_path), "temporary": temporary}
+    await (await make_backend(name).open(soak.SandboxSpec("test-soak", limits=soak.LIMITS))).close()
+    before = things()
     store = Store()
     dice = random.Random(SEED)
     points = [(soak.STEPS[n % len(soak.STEPS)], dice.random() ** 2 * 0.3) for n in range(POINTS)]
@@ -84,25 +120,26 @@ async def test_killed_at_fifty_points(
     try:
         while isinstance(has := living.hear(), str):
             pass
-        theirs = things(client) - before
+        theirs = things() - before
         limit = asyncio.Semaphore(AT_ONCE)
 
         async def one(number: int, step: str, delay: float) -> None:
             async with limit:
-                image = busybox_image if number % 2 else "host"
-                killed = Owner(context, image=image, **given)
+                killed = Owner(context, image=images[number % len(images)], **given)
                 await asyncio.to_thread(killed.kill_in, step, delay)
 
         await asyncio.gather(*(one(number, *point) for number, point in enumerate(points)))
-        await settled(client)
-        left = things(client) - before - theirs
-        assert {kind for kind, _ in left} == {"container", "image"}, "the killed leave something to clean"
-        age(store, temporary)
+        await settled(things)
+        left = {kind for kind, _ in things() - before - theirs}
+        assert left >= ({"container", "image"} if name == "docker" else {"folder", "checkpoint"}), (
+            "the killed leave something to clean"
+        )
+        age(store, temporary, things())
 
-        swept = await sweep(store, [DockerBackend()], all_sessions=True)
+        swept = await sweep(store, [make_backend(name)], all_sessions=True)
 
         assert swept.problems == []
-        assert things(client) - before == theirs
+        assert things() - before == theirs
         assert [str(path) for path in temporary.glob("bridle-*")] == [has["scratch"]]
         for folder in store.sessions.iterdir():
             names = {path.name for path in folder.iterdir()}
@@ -113,23 +150,28 @@ async def test_killed_at_fifty_points(
         assert living.hear() == [has["session"]] * 3
         living.process.join(LIMIT_SECONDS)
         # Not equal: a clean may also take what others left here long ago.
-        assert things(client) <= before
+        assert things() <= before
     finally:
         living.kill()
-        await sweep(store, [DockerBackend()], all_sessions=True)
+        await sweep(store, [make_backend(name)], all_sessions=True)
 
 
-async def settled(client: Any) -> None:
+async def settled(things: Callable[[], Things]) -> None:
     """Wait until the engine has done what the dead had asked of it."""
-    last, since, end = things(client), time.monotonic(), time.monotonic() + LIMIT_SECONDS
+    last, since, end = things(), time.monotonic(), time.monotonic() + LIMIT_SECONDS
     while time.monotonic() - since < 1.5:
         assert time.monotonic() < end
         await asyncio.sleep(0.2)
-        if (now := things(client)) != last:
+        if (now := things()) != last:
             last, since = now, time.monotonic()
 
 
-def age(store: Store, temporary: Path) -> None:
-    """Let a minute pass: only then does what nobody holds count as left over and not as just being made."""
-    for path in [*store.sessions.iterdir(), *temporary.iterdir()]:
+def age(store: Store, temporary: Path, found: Things) -> None:
+    """Let an hour pass: only then does what nobody holds count as left over and not as just being made."""
+    groups = [Path(name) for kind, name in found if kind == "group"]
+    home = default_folder(os.environ)
+    halves = [home / name for kind, name in found if kind == "folder" and name.startswith(".new-")]
+    halves += [home / "checkpoints" / name for kind, name in found if name.startswith(".new-")]
+    halves = [each for each in halves if each.exists()]
+    for path in [*store.sessions.iterdir(), *temporary.iterdir(), *groups, *halves]:
         os.utime(path, (0, 0))

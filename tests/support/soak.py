@@ -12,8 +12,8 @@ from agent.journal import Journal, SandboxOpened, SessionStarted
 from agent.scratch import scratch_folder
 from agent.store import SessionFolder, Store
 from agent.workspace import keep_workspace
-from sandboxes.docker.backend import DockerBackend
 from sandboxes.protocol import Limits, SandboxSpec
+from sandboxes.select import BackendName, make_backend
 
 STEPS = ("open", "upload", "write", "exec", "checkpoint", "fork", "restore", "save", "scratch", "close", "drop")
 LIMITS = Limits(memory_bytes=256 << 20, pids=64)
@@ -28,7 +28,7 @@ def archive(folder: Path) -> Path:
     return target
 
 
-def owner(link: Connection, image: str, fill: Path, temporary: Path, *, rests: bool) -> None:
+def owner(link: Connection, backend: BackendName, image: str, fill: Path, temporary: Path, *, rests: bool) -> None:
     """Work in a session of its own, saying each step before it is taken. One that `rests` stops after "save"."""
     import tempfile
 
@@ -38,13 +38,21 @@ def owner(link: Connection, image: str, fill: Path, temporary: Path, *, rests: b
     _lock = folder.lock()
     journal = Journal(folder.journal)
     journal.append(SessionStarted(session=folder.id, version="1", task="soak", repository="/nowhere", options={}))
-    asyncio.run(_work(link, image, fill, folder, journal, str(store.root), rests=rests))
+    asyncio.run(_work(link, backend, image, fill, folder, journal, str(store.root), rests=rests))
 
 
 async def _work(
-    link: Connection, image: str, fill: Path, folder: SessionFolder, journal: Journal, keeper: str, *, rests: bool
+    link: Connection,
+    name: BackendName,
+    image: str,
+    fill: Path,
+    folder: SessionFolder,
+    journal: Journal,
+    keeper: str,
+    *,
+    rests: bool,
 ) -> None:
-    backend = DockerBackend()
+    backend = make_backend(name)
     number = 0
     while True:
         run_id = f"{folder.id}.w{number}"
@@ -52,7 +60,7 @@ async def _work(
         box = await backend.open(SandboxSpec(run_id, image=image, keeper=keeper, limits=LIMITS))
         link.send("upload")
         await box.upload(fill)
-        opened = SandboxOpened(run_id=run_id, name=box.name, image=image, backend="docker", seconds=0)
+        opened = SandboxOpened(run_id=run_id, name=box.name, image=image, backend=name, seconds=0)
         journal.append(opened)
         link.send("write")
         await box.write("work.txt", folder.id.encode())
@@ -71,6 +79,7 @@ async def _work(
             with scratch_folder() as scratch, (folder.path / ".workspace.tar.living.tmp").open("wb") as saving:
                 fcntl.flock(saving, fcntl.LOCK_EX)
                 await _rest(link, {"boxes": [box, other], "saved": saved, "scratch": str(scratch)}, folder)
+                await backend.drop(saved)
             return
         link.send("scratch")
         with scratch_folder() as scratch:
@@ -95,4 +104,3 @@ async def _rest(link: Connection, has: dict, folder: SessionFolder) -> None:  # 
     link.send(found)
     await other.close()
     await box.close()
-    await DockerBackend().drop(has["saved"])
