@@ -20,8 +20,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import docker.errors
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
 
-from sandboxes.docker.engine import Engine
+from sandboxes.docker.engine import Engine, explanation
 from sandboxes.docker.host_image import IMAGE_LABEL
 from sandboxes.ownership import (
     BASE_LABEL,
@@ -78,7 +79,7 @@ def save(
     tag = f"{re.sub(r'[^a-zA-Z0-9_.-]', '-', run_id)[:60].lstrip('.-')}-{number}-{secrets.token_hex(4)}"
     running = state["State"]["Running"]
     if running:
-        client.pause(container)
+        _pause(client, container)
     try:
         _check_size(client, container, largest)
         if deep:
@@ -89,6 +90,16 @@ def save(
         if running:
             client.unpause(container)
     return _checkpoint(made, labels, client.inspect_image(made))
+
+
+def _moves(error: BaseException) -> bool:
+    return isinstance(error, docker.errors.APIError) and "unable to freeze" in explanation(error)
+
+
+@retry(retry=retry_if_exception(_moves), stop=stop_after_attempt(5), wait=wait_fixed(0.2), reraise=True)
+def _pause(client: Any, container: str) -> None:
+    """An engine on control groups of version 1 gives up where processes begin faster than it stops them."""
+    client.pause(container)
 
 
 def listed(engine: Engine, run_prefix: str) -> list[Checkpoint]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import secrets
 import tarfile
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from support.refusing_engine import refusing_engine
 
 from sandboxes.docker.backend import DockerBackend
 from sandboxes.docker.checkpoints import MAX_LAYERS
@@ -130,3 +133,20 @@ async def test_a_long_chain_becomes_one_layer(room: Room, deep_image: str) -> No
     )
     assert (await box.checkpoint()).number == 2
     assert room.client.inspect_image(saved.id)["Config"]["Labels"][CHECKPOINT_LABEL] == "1"
+
+
+@pytest.mark.parametrize(("times", "made"), [(2, True), (99, False)])
+async def test_an_engine_that_cannot_stop_what_runs_is_asked_again(tmp_path: Path, times: int, made: bool) -> None:
+    said = "runtime error: unable to freeze"
+    with refusing_engine(tmp_path, rb"POST \S*/pause", said, times) as address:
+        backend = DockerBackend(environ={**os.environ, "DOCKER_HOST": address})
+        box = await backend.open(SandboxSpec(f"test-{secrets.token_hex(4)}", limits=SMALL))
+        try:
+            if made:
+                await backend.drop(await box.checkpoint())
+            else:
+                with pytest.raises(SandboxError, match="unable to freeze"):
+                    await box.checkpoint()
+            assert (await box.exec(["echo", "on"])).output.text() == "on\n"
+        finally:
+            await box.close()
