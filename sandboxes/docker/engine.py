@@ -12,6 +12,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -30,6 +31,7 @@ T = TypeVar("T")
 ENGINE_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 120
+BEGIN_SECONDS = 20.0
 CHUNK = 1 << 16
 
 
@@ -117,6 +119,21 @@ class Engine:
         client = self.client()
         number = client.exec_create(container, stdin=True, stdout=True, stderr=True, **what)["Id"]
         return number, *plain_socket(client.exec_start(number, socket=True))
+
+    def until_begun(self, number: str) -> None:
+        """Wait until a command that was started runs, or has run. Raises the SDK's errors, TimeoutError.
+
+        An engine answers before it starts a command, and if it stops the container meanwhile, waits for ever.
+        """
+        end = time.monotonic() + BEGIN_SECONDS
+        client = self.client()
+        while True:
+            found = client.exec_inspect(number)
+            if found["Pid"] or found["ExitCode"] is not None:
+                return
+            if time.monotonic() > end:
+                raise TimeoutError(f"the engine has not begun a command within {BEGIN_SECONDS:.0f} s")
+            time.sleep(0.01)
 
     def remove(self, container: str) -> bool:
         """Remove a container and its volumes, running or not; False when someone else did it."""

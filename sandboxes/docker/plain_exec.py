@@ -13,9 +13,11 @@ import contextlib
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
+
+import docker.errors
 
 from sandboxes.channel.arguments import (
     UnusableArgument,
@@ -150,7 +152,7 @@ class PlainClient:
 
     def __init__(self, engine: Engine, container: str, name: str, channel: Channel) -> None:
         self._engine, self._container, self._name, self._channel = engine, container, name, channel
-        self._followers: set[asyncio.Task[None]] = set()
+        self._followers: dict[asyncio.Task[None], str] = {}
         self._writing = asyncio.Lock()
         self._killing = asyncio.Lock()
         self._stillness = Stillness()
@@ -218,7 +220,7 @@ class PlainClient:
         return self._result(run, ending, cwd, number, begun)
 
     async def _begin(self, run: Run, command: list[str], env: dict[str, str], stdin: bytes) -> asyncio.Task[None]:
-        packets = await self._start(command, env)
+        exec_id, packets = await self._start(command, env)
 
         async def converse() -> None:
             sender = asyncio.ensure_future(packets.send(stdin))
@@ -228,23 +230,32 @@ class PlainClient:
                 sender.cancel()
 
         follower = asyncio.ensure_future(converse())
-        self._followers.add(follower)
-        follower.add_done_callback(self._followers.discard)
+        self._followers[follower] = exec_id
+        follower.add_done_callback(lambda done: self._followers.pop(done, None))
         return follower
 
-    def standstill(self) -> AbstractAsyncContextManager[None]:
-        """While this lasts, commands that are to be started wait."""
-        return self._stillness.standstill()
+    @asynccontextmanager
+    async def standstill(self) -> AsyncIterator[None]:
+        """While this lasts, commands wait to be started, and none is half started. Raises SandboxError."""
+        async with self._stillness.standstill():
+            try:
+                for exec_id in [*self._followers.values()]:
+                    await in_thread(self._engine.until_begun, exec_id)
+            except docker.errors.NotFound:
+                pass  # it is over, or all is: the engine says which
+            except (*ENGINE_ERRORS, TimeoutError) as e:
+                raise lost_or_unavailable(self._engine, self._name, e) from e
+            yield
 
-    async def _start(self, command: list[str], env: dict[str, str]) -> Packets:
+    async def _start(self, command: list[str], env: dict[str, str]) -> tuple[str, Packets]:
         async with self._stillness.beginning():
             return await self._start_now(command, env)
 
-    async def _start_now(self, command: list[str], env: dict[str, str]) -> Packets:
+    async def _start_now(self, command: list[str], env: dict[str, str]) -> tuple[str, Packets]:
         if self._channel.ended.done():
             raise self._channel.lost()
         try:
-            _, sock, early = await in_thread(
+            exec_id, sock, early = await in_thread(
                 self._engine.start_exec,
                 self._container,
                 cmd=command,
@@ -256,7 +267,7 @@ class PlainClient:
             if isinstance(error, SandboxLost):
                 self._channel.close("the engine runs no command in it any more")
             raise error from e
-        return Packets(sock, early)
+        return exec_id, Packets(sock, early)
 
     async def _until(self, event: asyncio.Event, follower: asyncio.Task[None]) -> None:
         """Wait for an event of a call; raise SandboxLost as soon as the container is gone."""

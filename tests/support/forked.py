@@ -7,15 +7,25 @@ itself is about (a terminal, a kill, the time of `--help`, the interpreter's own
 from __future__ import annotations
 
 import atexit
+import importlib
 import multiprocessing
 import os
+import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["support.imported"])
+_FORKS.set_forkserver_preload(
+    # A name that cannot be imported there is passed over without a word, so they are those of installed packages.
+    [
+        found.name
+        for package in ("agent", "cli", "sandboxes", "tasks", "tools")
+        for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.")
+        if not {"inside", "bundled", "cheats"} & {*found.name.split(".")}
+    ]
+)
 OF_THE_INTERPRETER = ("PYTHON", "LC_", "LANG", "TMPDIR")
 """Variables that are read when Python starts, or once and for all."""
 
