@@ -110,7 +110,7 @@ async def soaked(
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["support.soak"])
-    given = {"backend": name, "fill": soak.archive(tmp_path), "temporary": temporary}
+    given = {"environ": {**os.environ}, "backend": name, "fill": soak.archive(tmp_path), "temporary": temporary}
     await (await make_backend(name).open(soak.SandboxSpec("test-soak", limits=soak.LIMITS))).close()
     before = things()
     store = Store()

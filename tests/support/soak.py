@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 import tarfile
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -28,8 +30,19 @@ def archive(folder: Path) -> Path:
     return target
 
 
-def owner(link: Connection, backend: BackendName, image: str, fill: Path, temporary: Path, *, rests: bool) -> None:
+def owner(
+    link: Connection,
+    environ: Mapping[str, str],
+    backend: BackendName,
+    image: str,
+    fill: Path,
+    temporary: Path,
+    *,
+    rests: bool,
+) -> None:
     """Work in a session of its own, saying each step before it is taken. One that `rests` stops after "save"."""
+    os.environ.clear()  # those of the process that this one was forked from, which may be an earlier test's
+    os.environ.update(environ)
     import tempfile
 
     tempfile.tempdir = str(temporary)
