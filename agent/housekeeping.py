@@ -14,7 +14,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Protocol
 from agent.journal import JournalDamaged, read_events
 from agent.scratch import abandoned_scratch, is_held
 from agent.store import SessionFolder, Store, why_not_resumable
-from sandboxes.protocol import Reaped, SandboxError
+from sandboxes.protocol import Reaped, SandboxError, SandboxUnavailable
 
 SETTLED_SECONDS = 60.0
 """How old a thing without a lock must be: its maker locks it right after making it."""
@@ -111,6 +111,29 @@ def sweep_files(store: Store, *, dry_run: bool = False, thorough: bool = False) 
     for path in abandoned_scratch(time.time() - SETTLED_SECONDS):
         _remove(swept, "scratch", path, "", dry_run=dry_run)
     return swept
+
+
+async def tidy(store: Store, backend: Reaper, others: Iterable[Reaper], tell: Callable[[str], None]) -> None:
+    """Remove what dead owners left, as everything does that opens sandboxes; `tell` says of what mattered.
+
+    The work of their sessions is saved into the sessions' folders. Raises SandboxUnavailable of `backend` only.
+    """
+    for problem in (await asyncio.to_thread(sweep_files, store)).problems:
+        tell(problem)
+    for each in (backend, *others):
+        try:
+            gone = await each.reap(store.save_to, keeper=str(store.root), wanted=store.wants)
+        except SandboxUnavailable:
+            if each is backend:
+                raise
+            continue  # it is not in use here
+        except SandboxError as error:  # somebody else's leftovers must not keep this work from starting
+            tell(str(error))
+            continue
+        for found in gone:
+            if found.kind == "sandbox":
+                kept = "; its work is kept" if found.saved else ""
+                tell(f"removed sandbox {found.name}, whose owner is dead{kept}")
 
 
 def finished_sessions(store: Store, days: float, *, all_sessions: bool = False) -> list[SessionFolder]:

@@ -20,7 +20,7 @@ from agent.checks import PROBE, find_check, import_path, needs_pytest
 from agent.constraints import hear, session_rules
 from agent.context.conversation import TURN, Conversation
 from agent.context.prompts import render
-from agent.housekeeping import sweep_files
+from agent.housekeeping import tidy
 from agent.journal import CallFinished, CheckpointMade, ModelRequested, SandboxOpened, SessionResumed, UserMessage
 from agent.models.prices import parse_prices
 from agent.models.profiles import profile_for
@@ -63,7 +63,7 @@ async def prepare(session: Session, *, finished: bool) -> Work:
 
     Raises SandboxError, ModelError, UsageProblem, NetworkDenied, OSError.
     """
-    await _tidy(session)
+    await tidy(session.store, session.backend, session.others, session.watch.note)
     listed = session.settings.reach.mode == "allowlist"
     session.gate = Gate(
         session.settings.autonomy,
@@ -150,31 +150,6 @@ async def _files(session: Session, finished: bool) -> CheckpointMade | Path | No
     if saved is not None:
         session.watch.note("there is no checkpoint of it any more: going on from the saved workspace alone")
     return saved
-
-
-async def _tidy(session: Session) -> None:
-    """Remove what dead owners left; the work of their sessions is saved into the sessions' folders."""
-    store = session.store
-    for problem in (await asyncio.to_thread(sweep_files, store)).problems:
-        session.watch.note(problem)
-    try:
-        gone = await session.backend.reap(store.save_to, keeper=str(store.root), wanted=store.wants)
-    except SandboxUnavailable:
-        raise
-    except SandboxError as error:  # somebody else's leftovers must not keep this session from starting
-        session.watch.note(str(error))
-        gone = []
-    for other in session.others:
-        try:
-            gone += await other.reap(store.save_to, keeper=str(store.root), wanted=store.wants)
-        except SandboxUnavailable:
-            continue  # it is not in use here
-        except SandboxError as error:
-            session.watch.note(str(error))
-    for each in gone:
-        if each.kind == "sandbox":
-            kept = "; its work is kept" if each.saved else ""
-            session.watch.note(f"removed sandbox {each.name}, whose owner is dead{kept}")
 
 
 def _only_repaired(session: Session, finished: bool) -> bool:

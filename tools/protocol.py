@@ -33,6 +33,10 @@ class Effect(StrEnum):
 
 Effects = frozenset[Effect]
 EVERY_EFFECT: Effects = frozenset(Effect)
+WORSE_THAN_RUN: Effects = frozenset(
+    {Effect.DESTROY, Effect.NETWORK, Effect.DELIVER, Effect.HISTORY, Effect.OUTSIDE}
+)
+"""What is worth saying of code besides that it runs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from agent.autonomy.roles import Role, roles
 from agent.autonomy.words import in_order
 from sandboxes.protocol import WORKSPACE
 from tools.paths import resolve, write_effects
-from tools.protocol import EVERY_EFFECT, Cause, Effect, Effects
+from tools.protocol import EVERY_EFFECT, WORSE_THAN_RUN, Cause, Effect, Effects
 from tools.shell_effects import explained, shell_effects
 
 HOME = "/home/agent"
@@ -110,14 +110,11 @@ def _beyond(parts: Iterable[Part], judged: Iterable[tuple[str, ...]]) -> tuple[C
         words = part.command.words if part.command is not None else ()
         if words and all(word.kind in {"known", "glob"} for word in words):
             # Where a line moves, what is outside depends on where it is by then.
-            worse = part.effects & (_WORSE - {Effect.OUTSIDE} if part.moved else _WORSE)
+            worse = part.effects & (WORSE_THAN_RUN - {Effect.OUTSIDE} if part.moved else WORSE_THAN_RUN)
             text = " ".join(word.text for word in words)
             if tuple(word.text for word in words) not in judged:
                 found += [Cause(effect, text[:200], "could, as a line of its own") for effect in in_order(worse)]
     return tuple(found)
-
-
-_WORSE = frozenset({Effect.DESTROY, Effect.NETWORK, Effect.DELIVER, Effect.HISTORY, Effect.OUTSIDE})
 
 
 def _in_all(line: str, cwd: str, parts: list[Part]) -> tuple[frozenset[str | None], bool | None]:

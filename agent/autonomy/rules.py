@@ -175,8 +175,9 @@ class Rule(BaseModel):
     @property
     def only_hosts(self) -> tuple[HostRule, ...]:
         """The hosts, if it is about whatever reaches them."""
-        other = self.tool or self.arguments or self.paths or self.commands or set(self.effects) - {Effect.NETWORK}
-        return () if other or self.installs else self.host_rules
+        more_effects = set(self.effects) - {Effect.NETWORK}
+        other = self.tool or self.arguments or self.paths or self.commands or self.installs or more_effects
+        return () if other else self.host_rules
 
     def words(self) -> str:
         """The conditions in words."""

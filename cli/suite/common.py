@@ -44,26 +44,15 @@ def pick_backend(name: str | None) -> Any:
 
 
 def _tidy(backend: Any) -> None:
-    """Remove what dead owners left, as every session does when it begins."""
     import asyncio
+    import contextlib
 
-    from agent.housekeeping import sweep_files
+    from agent.housekeeping import tidy
     from agent.store import Store
-    from sandboxes.protocol import SandboxError, SandboxUnavailable
+    from sandboxes.protocol import SandboxUnavailable
 
-    store = Store()
-    for problem in sweep_files(store).problems:
-        say(problem)
-    try:
-        gone = asyncio.run(backend.reap(store.save_to, keeper=str(store.root), wanted=store.wants))
-    except SandboxUnavailable:
-        return  # which is told when a sandbox is opened
-    except SandboxError as error:  # somebody else's leftovers
-        say(str(error))
-        return
-    for each in gone:
-        if each.kind == "sandbox":
-            say(f"removed sandbox {each.name}, whose owner is dead{'; its work is kept' if each.saved else ''}")
+    with contextlib.suppress(SandboxUnavailable):  # which is told when a sandbox is opened
+        asyncio.run(tidy(Store(), backend, (), say))
 
 
 def sandboxed(work: Any) -> Any:

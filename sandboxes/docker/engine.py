@@ -121,18 +121,21 @@ class Engine:
         return number, *plain_socket(client.exec_start(number, socket=True))
 
     def until_begun(self, number: str) -> None:
-        """Wait until a command that was started runs, or has run. Raises the SDK's errors, TimeoutError.
+        """Wait until a command that was started runs, or has run. Raises the SDK's errors, SandboxError.
 
         An engine answers before it starts a command, and if it stops the container meanwhile, waits for ever.
         """
         end = time.monotonic() + BEGIN_SECONDS
         client = self.client()
         while True:
-            found = client.exec_inspect(number)
+            try:
+                found = client.exec_inspect(number)
+            except docker.errors.NotFound:
+                return  # so long over that the engine has forgotten it
             if found["Pid"] or found["ExitCode"] is not None:
                 return
             if time.monotonic() > end:
-                raise TimeoutError(f"the engine has not begun a command within {BEGIN_SECONDS:.0f} s")
+                raise SandboxError(f"The engine has not begun a command within {BEGIN_SECONDS:.0f} s.")
             time.sleep(0.01)
 
     def remove(self, container: str) -> bool:

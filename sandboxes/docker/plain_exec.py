@@ -17,8 +17,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import docker.errors
-
 from sandboxes.channel.arguments import (
     UnusableArgument,
     argument_bytes,
@@ -241,9 +239,7 @@ class PlainClient:
             try:
                 for exec_id in [*self._followers.values()]:
                     await in_thread(self._engine.until_begun, exec_id)
-            except docker.errors.NotFound:
-                pass  # it is over, or all is: the engine says which
-            except (*ENGINE_ERRORS, TimeoutError) as e:
+            except ENGINE_ERRORS as e:
                 raise lost_or_unavailable(self._engine, self._name, e) from e
             yield
 

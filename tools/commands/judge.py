@@ -18,9 +18,8 @@ from tools.commands.programs import SPECIAL
 from tools.commands.scene import Scene
 from tools.commands.table import Row, table
 from tools.commands.text import ANY, Part, Text, lit
-from tools.protocol import Effect, Effects
+from tools.protocol import WORSE_THAN_RUN, Effect, Effects
 
-_WORSE = frozenset({Effect.DESTROY, Effect.NETWORK, Effect.DELIVER, Effect.HISTORY, Effect.OUTSIDE})
 _TOOLCHAIN = frozenset({"/bin", "/usr/bin", "/usr/local/bin", "/sbin", "/usr/sbin", "/usr/local/sbin"})
 
 _CLEARS = frozenset({"rsync", "tar", "zip"})
@@ -336,7 +335,7 @@ def only_worse(call: Call, code: str | None, words: list[Text]) -> None:
     found = _alone(call, code, words)
     call.reader.findings.emptied |= found.emptied
     call.reader.findings.install(None if found.installs else found.installs)
-    for effect in found.effects & _WORSE:
+    for effect in found.effects & WORSE_THAN_RUN:
         why = next((cause.reason for cause in found.causes if cause.effect is effect), "could be run by it")
         call.add({effect}, f"{(code or words[0].shown())[:60]}: {why}")
 
