@@ -2,6 +2,8 @@
 
 Threat model: a value that is not known is a hole, and one that stands unquoted may be any number of words, or an
 option. Substitutions are walked wherever they stand: what they do is found whatever becomes of their value.
+
+It is one file since quotes, variables, braces and patterns stand inside each other.
 """
 
 from __future__ import annotations

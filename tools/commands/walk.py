@@ -2,6 +2,8 @@
 
 Threat model: every statement counts as run, whatever its condition. Where two ways meet, only what both agree on
 is known. A statement that is not understood makes the line unreadable.
+
+It is one file since the kinds of statements hold each other, and all of them share one state.
 """
 
 from __future__ import annotations
